@@ -1,0 +1,1 @@
+"""The command line: imports only the role or tool that is asked for."""

@@ -1,0 +1,1 @@
+"""Broker and store for one machine; never imported by a role."""

@@ -1,0 +1,52 @@
+"""The exceptions of the program. Foreign exceptions are translated at the adapter that met them, nowhere else.
+
+PipelineError
+├── JobFailed            one job ends as `upscale.failed`; carries a code of schemas/failures.py
+│   └── JobExpired       ... or as `upscale.expired`
+└── ServiceUnreachable   the program cannot start or go on; its text is for the operator
+"""
+
+from collections.abc import Mapping
+
+from schemas.failures import FAILURES, FailureCode, FailureKind
+
+Detail = str | int | float | bool | None
+
+
+class PipelineError(Exception):
+    """Anything this program raises on purpose."""
+
+
+class JobFailed(PipelineError):
+    """One job cannot be done.
+
+    `message` names the field, the limit and the value for a person; `details` holds the same for a program.
+    Neither may contain a path, an address, a secret or a library's own words.
+    """
+
+    def __init__(self, code: FailureCode, message: str, details: Mapping[str, Detail] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details: dict[str, Detail] = dict(details or {})
+
+    @property
+    def kind(self) -> FailureKind:
+        return FAILURES[self.code]
+
+
+class JobExpired(JobFailed):
+    """The deadline of the job passed before its result was stored."""
+
+    def __init__(self, message: str = "the deadline passed before the result was stored") -> None:
+        super().__init__(FailureCode.EXPIRED, message)
+
+
+class ServiceUnreachable(PipelineError):
+    """A service we depend on does not answer: what, at which address, and which setting changes that."""
+
+    def __init__(self, service: str, address: str, setting: str, reason: str) -> None:
+        super().__init__(f"cannot reach the {service} at {address}: {reason}; set {setting} to change the address")
+        self.service = service
+        self.address = address
+        self.setting = setting

@@ -1,0 +1,1 @@
+"""Pictures as arrays: the same input gives the same output. No asyncio, no torch, no network."""

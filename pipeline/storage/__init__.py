@@ -1,0 +1,1 @@
+"""Object storage and the door to the outside."""

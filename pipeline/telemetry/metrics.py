@@ -1,0 +1,85 @@
+"""Every metric of the system, each with a comment an operator can act on.
+
+Labels are bounded: stage, lane, model, code, outcome. Never a job, a tenant, a URL or a key.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from schemas.stages import Stage
+from schemas.topics import Lane
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+# Where the time goes. Compare the stages with one another: the widest is the one to widen.
+STAGE_SECONDS = Histogram(
+    "upscale_stage_duration_seconds", "Time spent in a stage by one job, waiting included.", ["stage"], buckets=SECONDS
+)
+# Jobs inside a stage now. One stage filling up while the next is empty: the first is the bottleneck.
+STAGE_IN_PROGRESS = Gauge("upscale_stage_in_progress", "Jobs inside a stage.", ["stage"])
+# A stage that works keeps moving this; alert when it stands still while jobs are in progress.
+STAGE_LAST_SUCCESS = Gauge(
+    "upscale_stage_last_success_timestamp_seconds", "Unix time of a stage's last success.", ["stage"]
+)
+# Why jobs fail, and where. `fault="system"` is ours and pages; `fault="caller"` does not.
+STAGE_FAILURES = Counter("upscale_stage_failures_total", "Failures by stage and code.", ["stage", "code", "fault"])
+
+# What leaves the system. The rate of status="failed" beside that of status="completed" is the error ratio.
+JOBS = Counter("upscale_jobs_total", "Jobs that reached a terminal state.", ["status", "code", "lane", "model"])
+# From intake to published event. The interactive lane has the objective; the bulk lane waits by design.
+JOB_SECONDS = Histogram(
+    "upscale_job_duration_seconds", "Time from intake to terminal event.", ["lane"], buckets=SECONDS
+)
+# Work accepted. Its rate times the cost per megapixel is the device you need.
+SOURCE_MEGAPIXELS = Counter("upscale_source_megapixels_total", "Decoded source megapixels.", ["lane"])
+
+# What intake holds. At the limit, consumption pauses: normal under load, an incident when it never resumes.
+IN_FLIGHT_JOBS = Gauge("upscale_in_flight_jobs", "Jobs taken from Kafka and not yet finished.", ["lane"])
+IN_FLIGHT_PIXELS = Gauge("upscale_in_flight_pixels", "Source pixels held in memory.")
+IN_FLIGHT_BYTES = Gauge("upscale_in_flight_bytes", "Source bytes held in memory.")
+# 1 while consumption is paused because a budget is full.
+INTAKE_PAUSED = Gauge("upscale_intake_paused", "Whether intake is paused.")
+
+# Tiles a launch carries. Near the limit under backlog; near 1 under backlog means that shapes do not match.
+BATCH_TILES = Histogram(
+    "upscale_batch_size", "Tiles per device launch.", ["model"], buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+)
+# Pictures a launch mixes. Above 1 is what this product is for.
+BATCH_JOBS = Histogram("upscale_batch_jobs", "Jobs per device launch.", ["model"], buckets=(1, 2, 3, 4, 6, 8, 16))
+# One launch on the device. Latency of everything behind it; keep it well under the interactive objective.
+BATCH_SECONDS = Histogram("upscale_batch_duration_seconds", "Time of one device launch.", ["model"], buckets=SECONDS)
+# Tiles waiting for the device.
+QUEUED_TILES = Gauge("upscale_queued_tiles", "Tiles waiting for the device.", ["lane"])
+# Tiles upscaled; with the window size, the device's real throughput.
+TILES = Counter("upscale_tiles_total", "Tiles upscaled.", ["model"])
+# The batch was too large for the memory left and was halved. Rising: lower the batch limit or the tile size.
+OUT_OF_MEMORY = Counter("upscale_device_out_of_memory_total", "Launches that ran out of device memory.")
+# Tiles that came out as NaN and were computed again in fp32. Rising: this device should run fp32 or bf16.
+FP32_FALLBACKS = Counter("upscale_fp32_fallback_total", "Tiles recomputed in fp32 after a NaN.", ["model"])
+
+# Records that could not be tied to a job. Any of them: a producer sends what nobody can read.
+DEAD_LETTERS = Counter("upscale_dead_letters_total", "Records parked on the dead-letter topic.", ["topic", "reason"])
+# Committed offsets move while work finishes; still for long with work in flight means stuck.
+LAST_COMMIT = Gauge("upscale_last_commit_timestamp_seconds", "Unix time of the last successful offset commit.")
+# Rebalances seen. A steady rate means members come and go, or a poll loop that is too slow.
+REBALANCES = Counter("upscale_rebalances_total", "Partition assignments received.")
+# How late the event loop runs. Above 50 ms something heavy runs on it; above 5 s the worker reports itself dead.
+LOOP_LAG = Histogram(
+    "upscale_event_loop_lag_seconds",
+    "Delay of a timer on the event loop.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+# What runs here: device, precision and release.
+BUILD_INFO = Gauge("upscale_build_info", "Always 1; the labels tell what runs.", ["version", "device", "precision"])
+
+
+def declare_known_labels() -> None:
+    """Create the series whose labels are known beforehand, so that a rate over them starts at zero."""
+    for stage in Stage:
+        STAGE_SECONDS.labels(stage)
+        STAGE_IN_PROGRESS.labels(stage)
+        STAGE_LAST_SUCCESS.labels(stage)
+    for lane in Lane:
+        JOB_SECONDS.labels(lane)
+        IN_FLIGHT_JOBS.labels(lane)
+        QUEUED_TILES.labels(lane)
+        SOURCE_MEGAPIXELS.labels(lane)

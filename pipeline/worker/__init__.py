@@ -1,0 +1,1 @@
+"""The role that upscales: from a received request to a stored result and a published event."""

@@ -1,0 +1,200 @@
+"""The events, version 1: CloudEvents 1.0.2 whose ids derive from the job, so that a repeat is recognisable."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID, uuid5
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SerializeAsAny
+
+from schemas.failures import FailureCode, Fault
+from schemas.options import OutputFormat, UpscaleOptions
+from schemas.stages import Stage
+
+TYPE_PREFIX = "io.upscale."
+EVENT_NAMESPACE = UUID("5a0b7c52-3c5b-5d0e-9d53-0b8f4f6f9c11")
+
+JobId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]*$")]
+Tenant = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Label = Annotated[str, Field(max_length=256)]
+
+
+class EventData(BaseModel):
+    """Common to all payloads. Readers tolerate fields they do not know; writers never send them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    type: ClassVar[str]
+    """CloudEvents `type`, version included."""
+    terminal: ClassVar[bool] = False
+    """Whether the job has ended with this event."""
+
+    job_id: JobId
+    """The caller's name for the job; the same id always means the same job."""
+    tenant: Tenant = "default"
+    """On whose behalf; results of different tenants lie apart and share the device fairly."""
+
+
+class UpscaleRequested(EventData):
+    """Ask for an upscale. The picture stays where it is; the event carries only a reference."""
+
+    type: ClassVar[str] = f"{TYPE_PREFIX}requested.v1"
+
+    source: Annotated[str, Field(min_length=1, max_length=8192)]
+    """Where the picture is: `https://…`, `s3://bucket/key`, or `upload:KEY` for an object in our own bucket."""
+    options: UpscaleOptions = UpscaleOptions()
+    deadline: AwareDatetime | None = None
+    """After this time the result is of no use; the job then expires instead of running."""
+    labels: Annotated[dict[Annotated[str, Field(max_length=64)], Label], Field(max_length=16)] = {}
+    """The caller's own notes, returned unchanged in every event of the job."""
+
+
+class JobEvent(EventData):
+    """What we say about a job."""
+
+    labels: dict[str, str] = {}
+    """The request's labels, unchanged."""
+
+
+class UpscaleStarted(JobEvent):
+    """A worker has taken the job up. May repeat when a worker is lost."""
+
+    type: ClassVar[str] = f"{TYPE_PREFIX}started.v1"
+
+
+class UpscaleProgress(JobEvent):
+    """How far a running job is."""
+
+    type: ClassVar[str] = f"{TYPE_PREFIX}progress.v1"
+
+    stage: Stage
+    tiles_done: Annotated[int, Field(ge=0)]
+    tiles_total: Annotated[int, Field(ge=1)]
+
+
+class ResultObject(BaseModel):
+    """The stored picture. Bytes are in the store, never in an event."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    url: Annotated[str, Field(pattern=r"^s3://")]
+    """`s3://bucket/key`."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Digest of the stored bytes, lower-case hexadecimal."""
+    size: Annotated[int, Field(gt=0)]
+    """Bytes."""
+    format: OutputFormat
+    width: Annotated[int, Field(gt=0)]
+    """Pixels."""
+    height: Annotated[int, Field(gt=0)]
+    """Pixels."""
+
+
+class Provenance(BaseModel):
+    """What made the picture."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    model: str
+    """The network's exact name."""
+    weights_sha256: str
+    """Digest of the weights file the network was loaded from."""
+    precision: str
+    """Arithmetic of the convolutions: `fp32`, `bf16` or `fp16`."""
+    version: str
+    """Release of the program."""
+
+
+class UpscaleCompleted(JobEvent):
+    """The result is stored. Sent at least once, always with the same id and the same content of `result`."""
+
+    type: ClassVar[str] = f"{TYPE_PREFIX}completed.v1"
+    terminal: ClassVar[bool] = True
+
+    result: ResultObject
+    provenance: Provenance
+    warnings: list[str] = []
+    """Remarks that did not prevent the result, such as `animation_dropped`."""
+    source_width: Annotated[int, Field(gt=0)]
+    source_height: Annotated[int, Field(gt=0)]
+    processing_seconds: Annotated[float, Field(ge=0)]
+    """From intake to stored, waiting for the device included."""
+
+
+class Failure(BaseModel):
+    """Why there is no result."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    code: FailureCode
+    stage: Stage | None = None
+    fault: Fault
+    retryable: bool
+    """Whether the same request may succeed later."""
+    message: Annotated[str, Field(max_length=2000)]
+    """For a person: the field, the limit and the value; never a path, an address or a traceback."""
+    details: dict[str, str | int | float | bool | None] = {}
+    """The same for a program, for example `{"limit": 25000000, "value": 256000000}`."""
+
+
+class UpscaleFailed(JobEvent):
+    """The job has ended without a result."""
+
+    type: ClassVar[str] = f"{TYPE_PREFIX}failed.v1"
+    terminal: ClassVar[bool] = True
+
+    failure: Failure
+
+
+class UpscaleCanceled(JobEvent):
+    """The caller called it off."""
+
+    type: ClassVar[str] = f"{TYPE_PREFIX}canceled.v1"
+    terminal: ClassVar[bool] = True
+
+
+class UpscaleExpired(JobEvent):
+    """The deadline passed before there was a result."""
+
+    type: ClassVar[str] = f"{TYPE_PREFIX}expired.v1"
+    terminal: ClassVar[bool] = True
+
+    deadline: AwareDatetime
+
+
+ALL_EVENTS: tuple[type[EventData], ...] = (
+    UpscaleRequested,
+    UpscaleStarted,
+    UpscaleProgress,
+    UpscaleCompleted,
+    UpscaleFailed,
+    UpscaleCanceled,
+    UpscaleExpired,
+)
+EVENT_TYPES: dict[str, type[EventData]] = {event.type: event for event in ALL_EVENTS}
+
+
+class Event(BaseModel):
+    """A CloudEvents 1.0.2 envelope around one payload."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Annotated[str, Field(min_length=1, max_length=256)]
+    source: Annotated[str, Field(min_length=1, max_length=1024)]
+    """URI-reference of who says it; `source` and `id` together are unique."""
+    time: AwareDatetime | None = None
+    data: SerializeAsAny[EventData]
+
+    @property
+    def type(self) -> str:
+        return self.data.type
+
+
+def event_id(job_id: str, transition: str) -> str:
+    """Derived, not drawn: whoever says again that `job_id` made `transition` says it under the same id."""
+    return str(uuid5(EVENT_NAMESPACE, f"{job_id}/{transition}"))
+
+
+def event_from(data: EventData, *, source: str, time: datetime, transition: str | None = None) -> Event:
+    """Wrap `data`; `transition` tells repeats of a repeatable event (progress) apart and defaults to the type."""
+    return Event(id=event_id(data.job_id, transition or data.type), source=source, time=time, data=data)
