@@ -8,6 +8,7 @@ base units, and the unit is in the name.
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -226,6 +227,22 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         raise InvalidSettings("\n".join(_line(problem) for problem in error.errors(include_url=False))) from None
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that make another process of this program read the same settings. Holds secrets: never log it."""
+    return {
+        variable(room, field): _written(getattr(getattr(settings, room), field))
+        for room in type(settings).model_fields
+        for field in type(getattr(settings, room)).model_fields
+        if getattr(getattr(settings, room), field) is not None
+    }
+
+
+def _written(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return orjson.dumps(value).decode() if isinstance(value, (bool, tuple)) else str(value)
 
 
 def variable(*path: str) -> str:

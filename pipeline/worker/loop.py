@@ -1,0 +1,141 @@
+"""The worker's loop: take a record, do the job, tell the outcome, and only then let go of the record."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from pipeline.errors import JobFailed
+from pipeline.kafka.records import Position, Received
+from pipeline.telemetry import metrics, tracing
+from pipeline.telemetry.stage import stage
+from pipeline.worker import outcome
+from pipeline.worker.intake import Clocks, Job, Refused, Undecodable, accept
+from pipeline.worker.outcome import Done
+from schemas.events import JobEvent, UpscaleStarted
+from schemas.stages import Stage
+from schemas.topics import Lane
+
+log = structlog.get_logger()
+
+
+class Records(Protocol):
+    """Where records come from and are let go."""
+
+    def lane(self, lane: Lane) -> AsyncIterator[Received]:
+        """Records of one lane, until the consumer stops handing out."""
+
+    def finish(self, position: Position) -> None:
+        """The record needs no further work: its offset may be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the loop acts through."""
+
+    records: Records
+    do: Callable[[Job], Awaitable[Done]]
+    """Raises `JobFailed` when the job cannot be done."""
+    say: Callable[[JobEvent], Awaitable[None]]
+    """Publish and wait for the acknowledgement; raises `JobFailed` when there is none."""
+    announce: Callable[[JobEvent], None]
+    """Publish without waiting; may be lost."""
+    park: Callable[[Received, Undecodable], Awaitable[None]]
+    """Publish to the dead-letter topic and wait for the acknowledgement; raises as `say`."""
+    pause: Callable[[int], Awaitable[None]]
+    """Wait before the given repeat of an unacknowledged publish, counted from 1."""
+
+
+class Worker:
+    """Runs jobs of all lanes side by side, at most `jobs_per_lane` of each."""
+
+    def __init__(self, ports: Ports, clocks: Clocks, *, jobs_per_lane: int) -> None:
+        self._ports = ports
+        self._clocks = clocks
+        self._jobs_per_lane = jobs_per_lane
+
+    async def run(self) -> None:
+        """Work until the records end and what is in hand is finished.
+
+        Cancelling gives up what is in hand: it stays uncommitted and is handed out again elsewhere.
+        """
+        async with asyncio.TaskGroup() as lanes:
+            for lane in Lane:
+                lanes.create_task(self._take(lane))
+
+    async def _take(self, lane: Lane) -> None:
+        """A slot is taken before a record is, so that a record never waits here while another worker is free."""
+        slots = asyncio.Semaphore(self._jobs_per_lane)
+        records = aiter(self._ports.records.lane(lane))
+        async with asyncio.TaskGroup() as jobs:
+            while True:
+                await slots.acquire()
+                received = await anext(records, None)
+                if received is None:
+                    return
+                jobs.create_task(self._handle(received)).add_done_callback(lambda _: slots.release())
+
+    async def _handle(self, received: Received) -> None:
+        metrics.IN_FLIGHT_JOBS.labels(received.lane).inc()
+        try:
+            with tracing.job_span(received.headers):
+                await self._settle(received)
+            self._ports.records.finish(received.position)
+        finally:
+            metrics.IN_FLIGHT_JOBS.labels(received.lane).dec()
+
+    async def _settle(self, received: Received) -> None:
+        """Bring the record to its terminal state, acknowledged by the broker."""
+        started = self._clocks.monotonic()
+        accepted = accept(received, self._clocks)
+        match accepted:
+            case Undecodable():
+                await self._until_acknowledged(lambda: self._ports.park(received, accepted))
+                metrics.DEAD_LETTERS.labels(received.position.topic, accepted.reason).inc()
+                log.warning("record_parked", origin=received.position.origin, reason=accepted.reason)
+            case Refused():
+                event = outcome.failed(accepted.request, accepted.error)
+                await self._until_acknowledged(lambda: self._ports.say(event))
+                self._conclude(event, received.lane, started)
+            case Job():
+                with structlog.contextvars.bound_contextvars(job_id=accepted.request.job_id):
+                    event = await self._work(accepted)
+                    with stage(Stage.PUBLISH, accepted.timings):
+                        await self._until_acknowledged(lambda: self._ports.say(event))
+                    self._conclude(event, received.lane, started, accepted)
+
+    async def _work(self, job: Job) -> JobEvent:
+        request = job.request
+        self._ports.announce(UpscaleStarted(job_id=request.job_id, tenant=request.tenant, labels=request.labels))
+        try:
+            done = await self._ports.do(job)
+        except JobFailed as error:
+            return outcome.failed(request, error)
+        except Exception as error:
+            log.exception("job_crashed")
+            return outcome.failed(request, error)
+        return outcome.completed(request, done, self._clocks.monotonic() - job.started)
+
+    async def _until_acknowledged(self, publish: Callable[[], Awaitable[None]]) -> None:
+        """Repeat until the broker has it: letting go of the record before would lose the request."""
+        attempt = 0
+        while True:
+            try:
+                await publish()
+                return
+            except JobFailed as error:
+                attempt += 1
+                log.warning("publish_unacknowledged", attempt=attempt, code=str(error.code))
+                await self._ports.pause(attempt)
+
+    def _conclude(self, event: JobEvent, lane: Lane, started: float, job: Job | None = None) -> None:
+        """The canonical log line of a job, and its counts."""
+        seconds = self._clocks.monotonic() - started
+        told = outcome.summary(event)
+        model = job.model.name if job else "none"
+        metrics.JOBS.labels(told["status"], told["code"], lane, model).inc()
+        metrics.JOB_SECONDS.labels(lane).observe(seconds)
+        timings = job.timings.fields() if job else {}
+        log.info("job", job_id=event.job_id, lane=str(lane), model=model, seconds=round(seconds, 4), **told, **timings)
