@@ -1,49 +1,23 @@
 """Finished work -> committed offsets: never past an unfinished record, never for partitions that are gone."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from time import time
-from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 
-from pipeline.kafka.records import Position
+from pipeline.kafka.offsets import OffsetLedger
 from pipeline.telemetry import metrics
 
-Partition = tuple[str, int]
-"""Topic and partition."""
-
 log = structlog.get_logger(__name__)
-
-
-class Ledger(Protocol):
-    """What is asked of the ledger of offsets. Nothing in it waits."""
-
-    def assign(self, partitions: Iterable[Partition], epoch: int) -> None:
-        """Start anew with these partitions."""
-
-    def revoke(self) -> None:
-        """Forget everything."""
-
-    def start(self, position: Position) -> None:
-        """A record was handed out."""
-
-    def finish(self, position: Position) -> None:
-        """A record's work is done for good. Ignored when its epoch is over."""
-
-    def commitable(self) -> Mapping[Partition, int]:
-        """The next offset to read of each partition whose finished prefix grew since the last commit."""
-
-    def committed(self, offsets: Mapping[Partition, int]) -> None:
-        """The broker has taken these."""
 
 
 class Commits:
     """Commits what the ledger says, one commit at a time, each bounded by `timeout_seconds`."""
 
-    def __init__(self, ledger: Ledger, epoch: Callable[[], int], *, timeout_seconds: float) -> None:
+    def __init__(self, ledger: OffsetLedger, epoch: Callable[[], int], *, timeout_seconds: float) -> None:
         self._ledger = ledger
         self._epoch = epoch
         self._timeout_seconds = timeout_seconds

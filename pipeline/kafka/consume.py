@@ -10,10 +10,11 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
 from pipeline.kafka.admin import administration
-from pipeline.kafka.commits import Commits, Ledger, Partition
+from pipeline.kafka.commits import Commits, wait_until
 from pipeline.kafka.connection import connection_options, stop_bounded, unreachable
 from pipeline.kafka.handoff import Handoff
 from pipeline.kafka.membership import Membership
+from pipeline.kafka.offsets import OffsetLedger, Partition
 from pipeline.kafka.poll import Poller, PollFailed, jittered_back_off
 from pipeline.kafka.records import Position, Received
 from pipeline.settings import KafkaSettings
@@ -24,6 +25,8 @@ CAPACITY = 16
 """Records that wait between the poll loop and intake."""
 GIVE_UP_SECONDS = 300.0
 """Joining the group or polling may fail for this long before the process had better be started anew."""
+PAUSE_AFTER_SECONDS = 0.2
+"""How long the hand-off may be full before fetching is paused."""
 REFUSALS = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 """Errors that trying again does not heal."""
 
@@ -68,7 +71,7 @@ class Consumer:
         self,
         settings: KafkaSettings,
         topics: Topics,
-        ledger: Ledger,
+        ledger: OffsetLedger,
         *,
         capacity: int = CAPACITY,
         give_up_seconds: float = GIVE_UP_SECONDS,
@@ -115,6 +118,7 @@ class Consumer:
         record = await self._handoff.take()
         if record is None:
             raise StopAsyncIteration
+        self._steer()
         return record
 
     def finish(self, position: Position) -> None:
@@ -171,7 +175,7 @@ class Consumer:
 
     async def _poll(self, client: AIOKafkaConsumer) -> None:
         try:
-            await self._poller.run(client, self._steer, self._stopping)
+            await self._poller.run(client, self._make_room, self._stopping)
         except PollFailed as failed:
             self._handoff.fail(unreachable(self._settings, str(failed)))
         except Exception as error:
@@ -182,13 +186,18 @@ class Consumer:
         if self._client is not None:
             await self._commits.commit(self._client)
 
+    async def _make_room(self) -> None:
+        """Give the reader a moment before pausing: a pause throws away what was fetched, and then costs a fetch."""
+        await wait_until(self._handoff.wanting, PAUSE_AFTER_SECONDS)
+        self._steer()
+
     def _steer(self) -> None:
         """Pause or resume as the hand-off wishes. aiokafka forgets pauses at each rebalance, hence again and again."""
         if self._client is None:
             return
-        paused, filling = self._client.paused(), self._handoff.filling
-        if filling and paused:
+        paused, wanting = self._client.paused(), self._handoff.wanting.is_set()
+        if wanting:
             self._client.resume(*paused)
-        elif not filling:
+        else:
             self._client.pause(*(self._client.assignment() - paused))
-        metrics.INTAKE_PAUSED.set(not filling)
+        metrics.INTAKE_PAUSED.set(not wanting)

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
-from pipeline.kafka.commits import Ledger
 from pipeline.kafka.handoff import Handoff
+from pipeline.kafka.offsets import OffsetLedger
 from pipeline.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -21,7 +21,12 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
     """
 
     def __init__(
-        self, ledger: Ledger, handoff: Handoff, *, commit: Callable[[], Awaitable[None]], assigned: Callable[[], None]
+        self,
+        ledger: OffsetLedger,
+        handoff: Handoff,
+        *,
+        commit: Callable[[], Awaitable[None]],
+        assigned: Callable[[], None],
     ) -> None:
         self.epoch = 0
         self.partitions: frozenset[TopicPartition] = frozenset()

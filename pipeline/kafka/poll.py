@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -60,8 +60,10 @@ class Poller:
         self._back_off = back_off
         self._now = now
 
-    async def run(self, client: AIOKafkaConsumer, steer: Callable[[], None], stopping: asyncio.Event) -> None:
-        """Poll until `stopping`, calling `steer` before each turn. Raises `PollFailed`.
+    async def run(
+        self, client: AIOKafkaConsumer, prepare: Callable[[], Awaitable[None]], stopping: asyncio.Event
+    ) -> None:
+        """Poll until `stopping`, awaiting `prepare` before each turn. Raises `PollFailed`.
 
         Whatever a poll raises is survived at first: one partition that cannot be read must not stop the others.
         It must not be cancelled while the client is to be used again, nor wrapped in a timeout: after one aborted
@@ -70,7 +72,7 @@ class Poller:
         failing_since: float | None = None
         turn = 0
         while not stopping.is_set():
-            steer()
+            await prepare()
             try:
                 turn += await self._poll(client, lane_of_turn(turn))
             except Exception as error:

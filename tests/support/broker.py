@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from pipeline.embedded.broker import Broker, broker
+from pipeline.embedded.broker import Broker, embedded_broker
 from pipeline.kafka.admin import administration
 from pipeline.settings import KafkaSettings
 from schemas.topics import Topics, declare
@@ -22,7 +22,7 @@ def running_broker(log_folder: Path) -> Iterator[Broker]:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
-            yield runner.run(stack.enter_async_context(broker(log_folder)))
+            yield runner.run(stack.enter_async_context(embedded_broker(log_folder)))
         finally:
             runner.run(stack.aclose())
 
