@@ -1,0 +1,203 @@
+"""aiokafka -> a stream of `Received`: both lanes in one group, pausing, rebalances, and commits of finished work."""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
+
+from pipeline.kafka.admin import administration
+from pipeline.kafka.commits import Commits, wait_until
+from pipeline.kafka.connection import connection_options, stop_bounded, unreachable
+from pipeline.kafka.handoff import Handoff
+from pipeline.kafka.membership import Membership
+from pipeline.kafka.offsets import OffsetLedger, Partition
+from pipeline.kafka.poll import Poller, PollFailed, jittered_back_off
+from pipeline.kafka.records import Position, Received
+from pipeline.settings import KafkaSettings
+from pipeline.telemetry import metrics
+from schemas.topics import Topics
+
+CAPACITY = 16
+"""Records that wait between the poll loop and intake."""
+GIVE_UP_SECONDS = 300.0
+"""Joining the group or polling may fail for this long before the process had better be started anew."""
+PAUSE_AFTER_SECONDS = 0.2
+"""How long the hand-off may be full before fetching is paused."""
+REFUSALS = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+"""Errors that trying again does not heal."""
+
+log = structlog.get_logger(__name__)
+
+
+def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
+    """All settings of the consumer. What differs from aiokafka's defaults, and why:
+
+    - `enable_auto_commit` off: it would commit what was handed out, not what is done.
+    - `auto_offset_reset` earliest: a new group or expired offsets must not skip requests that were accepted.
+    - one assignor: with two, every join of aiokafka is two rebalances.
+    - `rebalance_timeout_ms`: its default is the session timeout, which is not what a revocation is measured by.
+    - `max_partition_fetch_bytes`: a pause throws away what was fetched, and requests are small.
+    - `metadata_max_age_ms`: new partitions and moved leaders are noticed within a minute.
+    - `consumer_timeout_ms`: a resumed partition is fetched from again after at most this long.
+    """
+    return connection_options(settings) | {
+        "group_id": settings.group,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "partition_assignment_strategy": (RoundRobinPartitionAssignor,),
+        "session_timeout_ms": settings.session_timeout_ms,
+        "heartbeat_interval_ms": settings.heartbeat_interval_ms,
+        "rebalance_timeout_ms": settings.rebalance_timeout_ms,
+        "max_poll_interval_ms": settings.max_poll_interval_ms,
+        "max_partition_fetch_bytes": 262_144,
+        "metadata_max_age_ms": 60_000,
+        "consumer_timeout_ms": 50,
+    }
+
+
+class Consumer:
+    """The requests, as an asynchronous iterator; made for one reader on one event loop.
+
+    Entering joins the group, and raises `ServiceUnreachable` at once when the broker cannot be reached. Leaving ends
+    the iteration, commits what is finished, leaves the group and takes a bounded time. Iterating raises
+    `ServiceUnreachable` when polling has failed for `give_up_seconds`.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Topics,
+        ledger: OffsetLedger,
+        *,
+        capacity: int = CAPACITY,
+        give_up_seconds: float = GIVE_UP_SECONDS,
+    ) -> None:
+        lanes = {topic.name: lane for lane, topic in topics.requests.items()}
+        self._settings = settings
+        self._topics = tuple(lanes)
+        self._ledger = ledger
+        self._give_up_seconds = give_up_seconds
+        self._handoff = Handoff(capacity)
+        self._membership = Membership(ledger, self._handoff, commit=self._commit, assigned=self._steer)
+        self._commits = Commits(ledger, lambda: self._membership.epoch, timeout_seconds=settings.revoke_budget_seconds)
+        self._poller = Poller(lanes, lambda: self._membership.epoch, self._deliver, give_up_seconds=give_up_seconds)
+        self._stopping = asyncio.Event()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._client: AIOKafkaConsumer | None = None
+
+    async def __aenter__(self) -> Self:
+        async with administration(self._settings):
+            log.debug("broker_reached", servers=self._settings.servers)
+        client = await self._join()
+        committing = self._commits.every(self._settings.commit_interval_seconds, client, self._stopping)
+        self._tasks = {
+            "poll loop": asyncio.create_task(self._poll(client)),
+            "committer": asyncio.create_task(committing),
+        }
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._handoff.close()
+        self._stopping.set()
+        try:
+            for name, task in self._tasks.items():
+                await stop_bounded(name, task, self._settings.revoke_budget_seconds + 1)
+        finally:
+            await self._abandon()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Received:
+        record = await self._handoff.take()
+        if record is None:
+            raise StopAsyncIteration
+        self._steer()
+        return record
+
+    def finish(self, position: Position) -> None:
+        """The record's work is done for good: its event is acknowledged, or it is parked. Commits follow."""
+        self._ledger.finish(position)
+
+    def pause(self) -> None:
+        """Hand out nothing until `resume`. Membership and partitions are kept, through rebalances too."""
+        self._handoff.hold()
+        self._steer()
+
+    def resume(self) -> None:
+        self._handoff.release()
+        self._steer()
+
+    @property
+    def last_poll(self) -> float:
+        """When a poll last succeeded, on the monotonic clock. Stands still during a rebalance."""
+        return self._poller.last_poll
+
+    @property
+    def assigned(self) -> frozenset[Partition]:
+        """The partitions that are ours now; empty during a rebalance."""
+        return frozenset((each.topic, each.partition) for each in self._membership.partitions)
+
+    async def _join(self) -> AIOKafkaConsumer:
+        """A client that has its assignment. A client that failed once is not used again."""
+        deadline = asyncio.get_running_loop().time() + self._give_up_seconds
+        while True:
+            self._client = AIOKafkaConsumer(**consumer_options(self._settings))
+            try:
+                self._client.subscribe(self._topics, listener=self._membership)
+                async with asyncio.timeout_at(deadline):
+                    await self._client.start()
+            except (KafkaError, TimeoutError) as error:
+                await self._abandon()
+                log.warning("join_failed", error=repr(error))
+                if isinstance(error, REFUSALS) or asyncio.get_running_loop().time() >= deadline:
+                    raise unreachable(self._settings, f"joining group {self._settings.group}: {error!r}") from error
+                await asyncio.sleep(jittered_back_off())
+            except BaseException:
+                await self._abandon()
+                raise
+            else:
+                return self._client
+
+    async def _abandon(self) -> None:
+        if self._client is not None:
+            await stop_bounded("consumer", self._client.stop())
+
+    def _deliver(self, record: Received) -> None:
+        self._ledger.start(record.position)
+        self._handoff.put(record)
+
+    async def _poll(self, client: AIOKafkaConsumer) -> None:
+        try:
+            await self._poller.run(client, self._make_room, self._stopping)
+        except PollFailed as failed:
+            self._handoff.fail(unreachable(self._settings, str(failed)))
+        except Exception as error:
+            self._handoff.fail(error)
+            raise
+
+    async def _commit(self) -> None:
+        if self._client is not None:
+            await self._commits.commit(self._client)
+
+    async def _make_room(self) -> None:
+        """Give the reader a moment before pausing: a pause throws away what was fetched, and then costs a fetch."""
+        await wait_until(self._handoff.wanting, PAUSE_AFTER_SECONDS)
+        self._steer()
+
+    def _steer(self) -> None:
+        """Pause or resume as the hand-off wishes. aiokafka forgets pauses at each rebalance, hence again and again."""
+        if self._client is None:
+            return
+        paused, wanting = self._client.paused(), self._handoff.wanting.is_set()
+        if wanting:
+            self._client.resume(*paused)
+        else:
+            self._client.pause(*(self._client.assignment() - paused))
+        metrics.INTAKE_PAUSED.set(not wanting)
