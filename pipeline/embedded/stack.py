@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
-from pipeline.embedded.broker import ObjectStorage, broker
+from pipeline.embedded.broker import embedded_broker
 from pipeline.embedded.process import LOOPBACK, Child, free_port
 from pipeline.embedded.store import embedded_store
 from pipeline.kafka.admin import administration
@@ -35,7 +35,7 @@ async def stack(folder: Path, config: Settings) -> AsyncIterator[Settings]:
     buckets = (config.store.bucket, BROKER_BUCKET)
     async with (
         embedded_store(folder / "store", buckets=buckets) as store,
-        broker(folder, storage=_broker_storage(store)) as running,
+        embedded_broker(folder, store=store, bucket=BROKER_BUCKET) as running,
     ):
         local = pointed_at(config, running.servers, store)
         async with administration(local.kafka) as admin:
@@ -89,8 +89,3 @@ async def is_ready(local: Settings) -> bool:
             return answer.status == 200
     except aiohttp.ClientError:
         return False
-
-
-def _broker_storage(store: StoreSettings) -> ObjectStorage:
-    assert store.endpoint and store.access_key and store.secret_key
-    return ObjectStorage(store.endpoint, BROKER_BUCKET, store.access_key, store.secret_key.get_secret_value())

@@ -9,8 +9,12 @@ from pipeline.tools import bench_engine, bench_path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `upscale bench`."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-    bench_engine.add_arguments(kinds.add_parser("engine", help="our engine against RealESRGANer, same weights and tiles"))
-    bench_path.add_arguments(kinds.add_parser("path", help="the stream through broker and store against the engine alone"))
+    bench_engine.add_arguments(
+        kinds.add_parser("engine", help="our engine against RealESRGANer, same weights and tiles")
+    )
+    bench_path.add_arguments(
+        kinds.add_parser("path", help="the stream through broker and store against the engine alone")
+    )
 
 
 def main(arguments: argparse.Namespace, config: Settings) -> int:

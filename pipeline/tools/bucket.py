@@ -18,9 +18,9 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
 
 
 async def _run(action: str, config: Settings) -> int:
-    async with storage.connect(config.store) as client:
+    async with storage.connect(config.store) as store:
         if action == "create":
-            await storage.ensure_bucket(client, config.store)
-        await storage.check(client, config.store)
+            await storage.ensure_bucket(store)
+        await storage.check(store)
     print(f"ok       bucket {config.store.bucket}")
     return 0

@@ -41,9 +41,7 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
         return asyncio.run(_demo(pictures, options_of(arguments), arguments.output, Path(state), config))
 
 
-async def _demo(
-    pictures: Sequence[Path], options: UpscaleOptions, folder: Path, state: Path, config: Settings
-) -> int:
+async def _demo(pictures: Sequence[Path], options: UpscaleOptions, folder: Path, state: Path, config: Settings) -> int:
     console = Console(highlight=False)
     console.print("starting broker, store and worker on this machine ...")
     async with stack(state, config) as local, worker(state, local), connect(local) as session:

@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pipeline.kafka.follow import Follower
 from pipeline.kafka.publish import Publisher
 from pipeline.settings import Settings
 from pipeline.storage import client as storage
+from pipeline.storage.client import Store
+from pipeline.storage.objects import StoredObject
 from pipeline.storage.transfer import download, upload
 from schemas import codec
 from schemas.events import JobEvent, UpscaleCompleted, UpscaleRequested, event_from
@@ -21,16 +22,15 @@ from schemas.topics import Lane, Topics, declare
 class Session:
     """Open connections of one requester. Follows events from the moment it was opened, so none of its own is missed."""
 
-    store: Any
+    store: Store
     publisher: Publisher
     follower: Follower
     topics: Topics
-    bucket: str
     event_source: str
 
     async def upload(self, path: Path, tenant: str) -> str:
         """Put a local file into our bucket; returns the reference to ask with."""
-        return f"upload:{await upload(self.store, self.bucket, tenant, path)}"
+        return f"upload:{await upload(self.store, tenant, path)}"
 
     async def ask(self, request: UpscaleRequested, lane: Lane) -> None:
         """Send a request; returns when the broker has it."""
@@ -52,7 +52,10 @@ class Session:
 
     async def download(self, completed: UpscaleCompleted, target: Path) -> Path:
         """Fetch a result, checked against the digest in its event, into `target`."""
-        await download(self.store, completed.result.url, target, sha256=completed.result.sha256)
+        result = completed.result
+        bucket, _, key = result.url.removeprefix("s3://").partition("/")
+        stored = StoredObject(bucket, key, result.sha256, result.size, result.format, result.width, result.height)
+        await download(self.store, stored, target)
         return target
 
 
@@ -65,4 +68,4 @@ async def connect(settings: Settings) -> AsyncIterator[Session]:
         Publisher(settings.kafka) as publisher,
         Follower(settings.kafka, topics.events.name) as follower,
     ):
-        yield Session(store, publisher, follower, topics, settings.store.bucket, "/upscale/submit")
+        yield Session(store, publisher, follower, topics, settings.telemetry.event_source)

@@ -68,7 +68,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     default = UpscaleOptions()
     parser.add_argument("-m", "--model", default=default.model, help=f"network (default: {default.model})")
     parser.add_argument("-s", "--scale", type=float, default=default.scale, help="0 < scale <= 10 (default: 4)")
-    parser.add_argument("-f", "--format", choices=[str(each) for each in OutputFormat], default=str(default.output_format))
+    parser.add_argument(
+        "-f", "--format", choices=[str(each) for each in OutputFormat], default=str(default.output_format)
+    )
     parser.add_argument("-q", "--quality", type=int, default=default.quality, help="of JPEG and WebP (default: 95)")
     parser.add_argument("--face-enhance", action="store_true", help="restore faces (needs face weights)")
     parser.add_argument("--tile-size", type=int, default=None, help="largest window side in source pixels")

@@ -36,7 +36,6 @@ async def _up(folder: Path, config: Settings) -> int:
 
 
 def _say_where(console: Console, folder: Path, local: Settings) -> None:
-    shown = ("UPSCALE_KAFKA__SERVERS", "UPSCALE_STORE__ENDPOINT", "UPSCALE_STORE__ACCESS_KEY", "UPSCALE_STORE__SECRET_KEY")
     written = environment(local)
     script = folder / "env"
     script.touch(mode=0o600)

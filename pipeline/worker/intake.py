@@ -7,8 +7,8 @@ from datetime import datetime
 from pipeline.errors import JobFailed
 from pipeline.gpu.catalog import ModelSpec, find
 from pipeline.kafka.records import Position, Received
-from pipeline.storage.fetch import parse
 from pipeline.storage.objects import SourceRef
+from pipeline.storage.sources import SourcePolicy, parse
 from pipeline.telemetry.stage import Timings
 from schemas import codec
 from schemas.events import UpscaleRequested
@@ -56,7 +56,7 @@ class Clocks:
     monotonic: Callable[[], float]
 
 
-def accept(received: Received, clocks: Clocks) -> Job | Refused | Undecodable:
+def accept(received: Received, clocks: Clocks, sources: SourcePolicy) -> Job | Refused | Undecodable:
     """Decide what a record is. Contacts nothing; the same record gives the same answer."""
     try:
         event = codec.decode(received.value, received.headers, origin=received.position.origin)
@@ -67,12 +67,12 @@ def accept(received: Received, clocks: Clocks) -> Job | Refused | Undecodable:
     if not isinstance(event.data, UpscaleRequested):
         return Undecodable("unexpected_type", f"type: {event.type} does not belong on a request topic")
     try:
-        return _job(event.data, received, clocks)
+        return _job(event.data, received, clocks, sources)
     except JobFailed as error:
         return Refused(event.data, error)
 
 
-def _job(request: UpscaleRequested, received: Received, clocks: Clocks) -> Job:
+def _job(request: UpscaleRequested, received: Received, clocks: Clocks, sources: SourcePolicy) -> Job:
     model = find(request.options.model)
     if request.options.face_enhance:
         raise JobFailed(
@@ -86,7 +86,7 @@ def _job(request: UpscaleRequested, received: Received, clocks: Clocks) -> Job:
         deadline = now + (request.deadline - clocks.wall()).total_seconds()
     return Job(
         request=request,
-        source=parse(request.source, tenant=request.tenant),
+        source=parse(request.source, tenant=request.tenant, policy=sources),
         model=model,
         lane=received.lane,
         position=received.position,

@@ -12,7 +12,7 @@ from pipeline.kafka.records import Position, Received
 from pipeline.telemetry import metrics, tracing
 from pipeline.telemetry.stage import stage
 from pipeline.worker import outcome
-from pipeline.worker.intake import Clocks, Job, Refused, Undecodable, accept
+from pipeline.worker.intake import Job, Refused, Undecodable
 from pipeline.worker.outcome import Done
 from schemas.events import JobEvent, UpscaleStarted
 from schemas.stages import Stage
@@ -51,9 +51,17 @@ class Ports:
 class Worker:
     """Runs jobs of all lanes side by side, at most `jobs_per_lane` of each."""
 
-    def __init__(self, ports: Ports, clocks: Clocks, *, jobs_per_lane: int) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        accept: Callable[[Received], Job | Refused | Undecodable],
+        *,
+        jobs_per_lane: int,
+        now: Callable[[], float],
+    ) -> None:
         self._ports = ports
-        self._clocks = clocks
+        self._accept = accept
+        self._now = now
         self._jobs_per_lane = jobs_per_lane
 
     async def run(self) -> None:
@@ -88,13 +96,11 @@ class Worker:
 
     async def _settle(self, received: Received) -> None:
         """Bring the record to its terminal state, acknowledged by the broker."""
-        started = self._clocks.monotonic()
-        accepted = accept(received, self._clocks)
+        started = self._now()
+        accepted = self._accept(received)
         match accepted:
             case Undecodable():
                 await self._until_acknowledged(lambda: self._ports.park(received, accepted))
-                metrics.DEAD_LETTERS.labels(received.position.topic, accepted.reason).inc()
-                log.warning("record_parked", origin=received.position.origin, reason=accepted.reason)
             case Refused():
                 event = outcome.failed(accepted.request, accepted.error)
                 await self._until_acknowledged(lambda: self._ports.say(event))
@@ -116,7 +122,7 @@ class Worker:
         except Exception as error:
             log.exception("job_crashed")
             return outcome.failed(request, error)
-        return outcome.completed(request, done, self._clocks.monotonic() - job.started)
+        return outcome.completed(request, done, self._now() - job.started)
 
     async def _until_acknowledged(self, publish: Callable[[], Awaitable[None]]) -> None:
         """Repeat until the broker has it: letting go of the record before would lose the request."""
@@ -132,7 +138,7 @@ class Worker:
 
     def _conclude(self, event: JobEvent, lane: Lane, started: float, job: Job | None = None) -> None:
         """The canonical log line of a job, and its counts."""
-        seconds = self._clocks.monotonic() - started
+        seconds = self._now() - started
         told = outcome.summary(event)
         model = job.model.name if job else "none"
         metrics.JOBS.labels(told["status"], told["code"], lane, model).inc()

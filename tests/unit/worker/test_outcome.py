@@ -68,4 +68,7 @@ def test_summary_names_status_and_code_for_log_and_metric() -> None:
         "status": "failed",
         "code": "image_corrupt",
     }
-    assert summary(completed(REQUEST, Done(Upscaled(STORED, 1, 1, ()), PROVENANCE), 0.0)) == {"status": "completed", "code": ""}
+    assert summary(completed(REQUEST, Done(Upscaled(STORED, 1, 1, ()), PROVENANCE), 0.0)) == {
+        "status": "completed",
+        "code": "",
+    }
