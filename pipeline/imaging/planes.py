@@ -47,10 +47,7 @@ def _alpha(source: Pixels | None, planes: Planes) -> Pixels | None:
 
 
 def _rgb(plane: Pixels) -> Pixels:
-    if plane.shape[2] == 3:
-        return plane
-    rgb: Pixels = np.repeat(plane, 3, axis=2)
-    return rgb
+    return plane if plane.shape[2] == 3 else plane.repeat(3, axis=2)
 
 
 def _grey(plane: Pixels) -> Pixels:
