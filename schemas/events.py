@@ -61,6 +61,7 @@ class UpscaleRequested(EventData):
     source: Annotated[str, Field(min_length=1, max_length=8192)]
     """Where the picture is: `https://…`, `s3://bucket/key`, or `upload:KEY` for an object in our own bucket."""
     options: UpscaleOptions = UpscaleOptions()
+    """What is asked for; all of it has defaults."""
     deadline: Moment | None = None
     """After this time the result is of no use; the job then expires instead of running."""
     labels: Annotated[dict[Annotated[str, Field(max_length=64)], Label], Field(max_length=16)] = {}

@@ -51,22 +51,22 @@ class UpscaleOptions(BaseModel):
     model: Annotated[str, Field(min_length=1, max_length=100)] = DEFAULT_MODEL
     """Name of the network, as `upscale models` lists it; case and the usual spellings are forgiven."""
 
-    scale: Annotated[float, NotBoolean, Field(gt=0, le=10, allow_inf_nan=False)] = 4.0
+    scale: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), NotBoolean] = 4.0
     """Output side divided by input side. 1 restores without enlarging."""
 
     face_enhance: bool = False
     """Restore faces after upscaling. Needs face weights, which do not come with the install."""
 
-    tile_size: Annotated[int | None, NotBoolean, Field(ge=32, le=2048)] = None
+    tile_size: Annotated[int | None, Field(ge=32, le=2048), NotBoolean] = None
     """Largest window side in source pixels, context included; null lets the worker choose for its device."""
 
-    tile_pad: Annotated[int | None, NotBoolean, Field(ge=0, le=128)] = None
+    tile_pad: Annotated[int | None, Field(ge=0, le=128), NotBoolean] = None
     """Context in source pixels around each window's core; null takes the model's own."""
 
     output_format: OutputFormat = OutputFormat.PNG
     """File format of the result."""
 
-    quality: Annotated[int, NotBoolean, Field(ge=1, le=100)] = 95
+    quality: Annotated[int, Field(ge=1, le=100), NotBoolean] = 95
     """Quality of JPEG and lossy WebP; PNG ignores it."""
 
     metadata: MetadataPolicy = MetadataPolicy.STRIP

@@ -43,9 +43,11 @@ def _key(name: str) -> str:
 
 
 def _scalar(value: object) -> str:
-    return orjson.dumps(value).decode()
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", orjson.dumps(value).decode())
 
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What JSON may hold as it is and YAML may not."""
 _RESERVED = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 """Words that some YAML readers do not read as text."""
