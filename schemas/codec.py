@@ -1,10 +1,12 @@
 """Bytes <-> event. Reads CloudEvents in binary and structured mode and bare JSON requests; writes binary mode.
 
-Follows CloudEvents 1.0.2 and its Kafka protocol binding. What it does not know it refuses, naming why.
+Follows CloudEvents 1.0.2 and its Kafka protocol binding. What it does not know it refuses, naming why. Where a JSON
+object repeats a name the last value counts, and integers beyond 64 bits are read as floating point.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 from uuid import uuid5
 
@@ -12,12 +14,17 @@ import orjson
 from pydantic import ValidationError
 
 from schemas.events import EVENT_NAMESPACE, EVENT_TYPES, TYPE_PREFIX, Event, EventData, UpscaleRequested
+from schemas.failures import FailureCode
+from schemas.problems import Problem, problems
 
-Headers = Iterable[tuple[str, bytes]]
+Headers = Iterable[tuple[str, bytes | None]]
 
 CONTENT_TYPE = "content-type"
 JSON = "application/json"
-STRUCTURED_PREFIX = "application/cloudevents"
+STRUCTURED = "application/cloudevents"
+STRUCTURED_JSON = f"{STRUCTURED}+json"
+PREFIX = "ce_"
+REQUIRED = ("specversion", "id", "source", "type")
 MAX_EVENT_BYTES = 262_144
 """A request is a reference and some options; anything larger carries something that does not belong in it."""
 
@@ -48,9 +55,24 @@ class InvalidRequest(ValueError):
         """The job's identity with default options; never to be executed."""
         self.field = field
 
+    @property
+    def code(self) -> FailureCode:
+        """How the failure event names it."""
+        return FailureCode.INVALID_OPTIONS if self.field.split(".")[0] == "options" else FailureCode.INVALID_REQUEST
+
 
 def encode(event: Event) -> Message:
     """Binary mode: attributes are `ce_` headers, the value is the payload alone. The key is the job id."""
+    headers = [(f"{PREFIX}{name}", value.encode()) for name, value in attributes_of(event).items()]
+    return Message(
+        key=event.data.job_id.encode(),
+        value=event.data.model_dump_json(exclude_none=True).encode(),
+        headers=((CONTENT_TYPE, JSON.encode()), *headers),
+    )
+
+
+def attributes_of(event: Event) -> dict[str, str]:
+    """The CloudEvents attributes of an event, as text."""
     attributes = {
         "specversion": event.specversion,
         "id": event.id,
@@ -60,13 +82,8 @@ def encode(event: Event) -> Message:
         "partitionkey": event.data.job_id,
     }
     if event.time is not None:
-        attributes["time"] = event.time.isoformat().replace("+00:00", "Z")
-    headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
-    return Message(
-        key=event.data.job_id.encode(),
-        value=event.data.model_dump_json(exclude_none=True).encode(),
-        headers=((CONTENT_TYPE, JSON.encode()), *headers),
-    )
+        attributes["time"] = event.time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return attributes
 
 
 def decode(value: bytes | None, headers: Headers, *, origin: str) -> Event:
@@ -76,55 +93,75 @@ def decode(value: bytes | None, headers: Headers, *, origin: str) -> Event:
     job id from it, so that a redelivery is the same job. Raises `UndecodableEvent` or `InvalidRequest`.
     """
     if not value:
-        raise UndecodableEvent("empty", "the record has no value")
+        raise UndecodableEvent("empty", "event: the record has no value")
     if len(value) > MAX_EVENT_BYTES:
         raise UndecodableEvent("too_large", f"event: limit {MAX_EVENT_BYTES} bytes, got {len(value)}")
-    attributes, data = _split(_json_object(value), {name.lower(): raw for name, raw in headers})
+    attributes, data = _split(value, {name.lower(): raw for name, raw in headers}, origin)
     model = _payload_type(attributes["type"])
     if model is UpscaleRequested:
-        data = {"job_id": _derived_job_id(attributes, origin), **data}
+        data = {"job_id": _derived_job_id(attributes), **data}
     try:
         payload = model.model_validate(data)
     except ValidationError as error:
-        raise _refusal(model, data, error) from None
+        raise _refusal(model, data, problems(error), "invalid_payload") from None
     try:
         return Event.model_validate({**attributes, "data": payload})
     except ValidationError as error:
-        raise UndecodableEvent("invalid_attributes", _first(error)[1]) from None
+        raise _refusal(model, data, problems(error), "invalid_attributes") from None
+
+
+def _split(value: bytes, headers: Mapping[str, bytes | None], origin: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attributes and the payload, whichever of the three modes the record is in."""
+    media_type = _media_type(headers)
+    if media_type.startswith(STRUCTURED) and media_type not in (STRUCTURED, STRUCTURED_JSON):
+        raise UndecodableEvent("unsupported_format", f"{CONTENT_TYPE}: must be {STRUCTURED_JSON}, got {media_type!r}")
+    document = _json_object(value)
+    if not media_type.startswith(STRUCTURED) and any(f"{PREFIX}{name}" in headers for name in REQUIRED):
+        return _required(_text_attributes(headers)), document
+    if media_type.startswith(STRUCTURED) or "specversion" in document:
+        payload = document.pop("data", None)
+        if not isinstance(payload, dict):
+            raise UndecodableEvent("missing_attribute", "data: must be a JSON object")
+        return _required(document), payload
+    return {"type": UpscaleRequested.type, "id": str(uuid5(EVENT_NAMESPACE, origin)), "source": "bare"}, document
+
+
+def _media_type(headers: Mapping[str, bytes | None]) -> str:
+    raw = headers.get(CONTENT_TYPE) or b""
+    return raw.decode(errors="replace").partition(";")[0].strip().lower()[:100]
 
 
 def _json_object(value: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(value)
     except orjson.JSONDecodeError as error:
-        raise UndecodableEvent("malformed_json", str(error)) from None
+        raise UndecodableEvent("malformed_json", f"event: must be JSON: {error}") from None
     if not isinstance(document, dict):
         raise UndecodableEvent("malformed_json", f"event: must be a JSON object, got {type(document).__name__}")
     return document
 
 
-def _split(document: dict[str, Any], headers: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The attributes and the payload, whichever of the three modes the record is in."""
-    if "ce_specversion" in headers:
-        text = {
-            name.removeprefix("ce_"): raw.decode(errors="replace")
-            for name, raw in headers.items()
-            if name.startswith("ce_") and raw is not None
-        }
-        return _required(text), document
-    content_type = (headers.get(CONTENT_TYPE) or b"").decode(errors="replace").lower()
-    if content_type.startswith(STRUCTURED_PREFIX) or "specversion" in document:
-        payload = document.pop("data", None)
-        if not isinstance(payload, dict):
-            raise UndecodableEvent("missing_attribute", "data: must be a JSON object")
-        return _required(document), payload
-    return {"type": UpscaleRequested.type, "id": "bare", "source": "bare"}, document
+def _text_attributes(headers: Mapping[str, bytes | None]) -> dict[str, Any]:
+    """The attributes we read. Replacing what is not UTF-8 would let two ids become one, so it is refused."""
+    found: dict[str, Any] = {}
+    for name in (*REQUIRED, "time"):
+        raw = headers.get(f"{PREFIX}{name}")
+        if raw is not None:
+            try:
+                found[name] = raw.decode()
+            except UnicodeDecodeError:
+                raise UndecodableEvent("invalid_attributes", f"{name}: header must be UTF-8") from None
+    return found
 
 
 def _required(attributes: dict[str, Any]) -> dict[str, Any]:
-    for name in ("specversion", "id", "source", "type"):
+    for name in REQUIRED:
         if not isinstance(attributes.get(name), str) or not attributes[name]:
             raise UndecodableEvent("missing_attribute", f"{name}: required by CloudEvents and absent or empty")
+    if attributes["specversion"] != "1.0":
+        raise UndecodableEvent(
+            "unsupported_version", f"specversion: must be '1.0', got {attributes['specversion'][:20]!r}"
+        )
     return attributes
 
 
@@ -139,27 +176,16 @@ def _payload_type(name: str) -> type[EventData]:
     raise UndecodableEvent("unknown_type", f"type: {name[:200]!r} is not one of {', '.join(EVENT_TYPES)}")
 
 
-def _derived_job_id(attributes: Mapping[str, Any], origin: str) -> str:
+def _derived_job_id(attributes: Mapping[str, Any]) -> str:
     """The job of an event that names none: CloudEvents says equal source and id are the same event."""
-    bare = attributes["source"] == "bare"
-    return str(uuid5(EVENT_NAMESPACE, origin if bare else f"{attributes['source']}\n{attributes['id']}"))
+    return str(uuid5(EVENT_NAMESPACE, orjson.dumps([attributes["source"], attributes["id"]]).decode()))
 
 
-def _refusal(model: type[EventData], data: dict[str, Any], error: ValidationError) -> Exception:
-    field, message = _first(error)
-    if model is UpscaleRequested:
-        identity = {name: data[name] for name in ("job_id", "tenant", "labels") if name in data}
-        try:
-            return InvalidRequest(UpscaleRequested(source="unknown", **identity), field, message)
-        except ValidationError:
-            pass  # not even the identity holds, so there is nobody to tell
-    return UndecodableEvent("invalid_payload", f"{field}: {message}")
-
-
-def _first(error: ValidationError) -> tuple[str, str]:
-    """The first problem as (field, sentence), with the refused value cut to a readable length."""
-    problem = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in problem["loc"]) or "event"
-    if problem["type"] == "missing":
-        return field, "is required"
-    return field, f"{problem['msg']}, got {str(problem['input'])[:100]!r}"
+def _refusal(model: type[EventData], data: dict[str, Any], found: tuple[Problem, ...], reason: str) -> Exception:
+    """Tell the sender when the job is known beyond doubt; otherwise nobody can be told."""
+    first = found[0]
+    wrong = {problem.field.partition(".")[0] for problem in found}
+    if model is not UpscaleRequested or wrong & {"job_id", "tenant"}:
+        return UndecodableEvent(reason, f"{first.field}: {first.sentence}")
+    identity = {name: data[name] for name in ("job_id", "tenant", "labels") if name in data and name not in wrong}
+    return InvalidRequest(UpscaleRequested(source="unknown", **identity), first.field, first.sentence)

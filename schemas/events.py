@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SerializeAsAny
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from schemas.failures import FailureCode, Fault
 from schemas.options import OutputFormat, UpscaleOptions
+from schemas.problems import shown
 from schemas.stages import Stage
 
 TYPE_PREFIX = "io.upscale."
@@ -16,6 +17,24 @@ EVENT_NAMESPACE = UUID("5a0b7c52-3c5b-5d0e-9d53-0b8f4f6f9c11")
 JobId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]*$")]
 Tenant = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Label = Annotated[str, Field(max_length=256)]
+
+
+def _written_out(value: object) -> object:
+    """Numbers are refused: whether they count seconds or milliseconds would be a guess."""
+    if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise ValueError(f"must be an RFC 3339 time such as '2030-01-31T12:00:00Z', got {shown(value)}")
+
+
+def _within_reach(value: datetime) -> datetime:
+    """Converting a time at the rim of the calendar to another zone would leave it."""
+    if not 1970 <= value.year < 9999:
+        raise ValueError(f"must lie between the years 1970 and 9998, got {value.isoformat()!r}")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_within_reach)]
+"""A point in time with its zone, RFC 3339."""
 
 
 class EventData(BaseModel):
@@ -42,7 +61,8 @@ class UpscaleRequested(EventData):
     source: Annotated[str, Field(min_length=1, max_length=8192)]
     """Where the picture is: `https://…`, `s3://bucket/key`, or `upload:KEY` for an object in our own bucket."""
     options: UpscaleOptions = UpscaleOptions()
-    deadline: AwareDatetime | None = None
+    """What is asked for; all of it has defaults."""
+    deadline: Moment | None = None
     """After this time the result is of no use; the job then expires instead of running."""
     labels: Annotated[dict[Annotated[str, Field(max_length=64)], Label], Field(max_length=16)] = {}
     """The caller's own notes, returned unchanged in every event of the job."""
@@ -67,8 +87,11 @@ class UpscaleProgress(JobEvent):
     type: ClassVar[str] = f"{TYPE_PREFIX}progress.v1"
 
     stage: Stage
+    """Where the job is."""
     tiles_done: Annotated[int, Field(ge=0)]
+    """Tiles upscaled so far."""
     tiles_total: Annotated[int, Field(ge=1)]
+    """Tiles of the whole picture."""
 
 
 class ResultObject(BaseModel):
@@ -83,6 +106,7 @@ class ResultObject(BaseModel):
     size: Annotated[int, Field(gt=0)]
     """Bytes."""
     format: OutputFormat
+    """File format."""
     width: Annotated[int, Field(gt=0)]
     """Pixels."""
     height: Annotated[int, Field(gt=0)]
@@ -111,12 +135,16 @@ class UpscaleCompleted(JobEvent):
     terminal: ClassVar[bool] = True
 
     result: ResultObject
+    """Where the picture is and how to check it."""
     provenance: Provenance
+    """What made it."""
     warnings: list[str] = []
     """Remarks that did not prevent the result, such as `animation_dropped`."""
     source_width: Annotated[int, Field(gt=0)]
+    """Pixels, upright."""
     source_height: Annotated[int, Field(gt=0)]
-    processing_seconds: Annotated[float, Field(ge=0)]
+    """Pixels, upright."""
+    processing_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """From intake to stored, waiting for the device included."""
 
 
@@ -126,13 +154,16 @@ class Failure(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     code: FailureCode
+    """What happened; the list may grow, so treat a word you do not know by `fault` and `retryable`."""
     stage: Stage | None = None
+    """Where it happened; absent when before any stage."""
     fault: Fault
+    """Who has to act."""
     retryable: bool
     """Whether the same request may succeed later."""
     message: Annotated[str, Field(max_length=2000)]
     """For a person: the field, the limit and the value; never a path, an address or a traceback."""
-    details: dict[str, str | int | float | bool | None] = {}
+    details: dict[str, str | int | Annotated[float, Field(allow_inf_nan=False)] | bool | None] = {}
     """The same for a program, for example `{"limit": 25000000, "value": 256000000}`."""
 
 
@@ -143,6 +174,7 @@ class UpscaleFailed(JobEvent):
     terminal: ClassVar[bool] = True
 
     failure: Failure
+    """Why."""
 
 
 class UpscaleCanceled(JobEvent):
@@ -158,7 +190,8 @@ class UpscaleExpired(JobEvent):
     type: ClassVar[str] = f"{TYPE_PREFIX}expired.v1"
     terminal: ClassVar[bool] = True
 
-    deadline: AwareDatetime
+    deadline: Moment
+    """The request's deadline."""
 
 
 ALL_EVENTS: tuple[type[EventData], ...] = (
@@ -179,22 +212,29 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     specversion: Literal["1.0"] = "1.0"
+    """Version of CloudEvents."""
     id: Annotated[str, Field(min_length=1, max_length=256)]
+    """The same for every repeat of one event."""
     source: Annotated[str, Field(min_length=1, max_length=1024)]
     """URI-reference of who says it; `source` and `id` together are unique."""
-    time: AwareDatetime | None = None
+    time: Moment | None = None
+    """When it happened."""
     data: SerializeAsAny[EventData]
+    """The payload."""
 
     @property
     def type(self) -> str:
         return self.data.type
 
 
-def event_id(job_id: str, transition: str) -> str:
-    """Derived, not drawn: whoever says again that `job_id` made `transition` says it under the same id."""
-    return str(uuid5(EVENT_NAMESPACE, f"{job_id}/{transition}"))
+def event_id(tenant: str, job_id: str, transition: str) -> str:
+    """Derived, not drawn: whoever says again that the job made `transition` says it under the same id.
+
+    Jobs of two tenants may share a name, so the tenant is part of it; neither it nor the job id can hold a slash.
+    """
+    return str(uuid5(EVENT_NAMESPACE, f"{tenant}/{job_id}/{transition}"))
 
 
 def event_from(data: EventData, *, source: str, time: datetime, transition: str | None = None) -> Event:
     """Wrap `data`; `transition` tells repeats of a repeatable event (progress) apart and defaults to the type."""
-    return Event(id=event_id(data.job_id, transition or data.type), source=source, time=time, data=data)
+    return Event(id=event_id(data.tenant, data.job_id, transition or data.type), source=source, time=time, data=data)

@@ -67,53 +67,83 @@ class FailureKind:
     """Whether the same request may succeed later."""
     http_status: int
     """What a synchronous HTTP answer says for it."""
+    meaning: str
+    """One sentence for whoever reads the code in an event."""
 
 
-def _caller(stage: Stage | None, status: int = 422) -> FailureKind:
-    return FailureKind(stage, Fault.CALLER, retryable=False, http_status=status)
+def _caller(stage: Stage | None, meaning: str, status: int = 422) -> FailureKind:
+    return FailureKind(stage, Fault.CALLER, retryable=False, http_status=status, meaning=meaning)
 
 
-def _source(status: int = 502) -> FailureKind:
-    return FailureKind(Stage.FETCH, Fault.SOURCE, retryable=True, http_status=status)
+def _source(meaning: str, status: int = 502) -> FailureKind:
+    return FailureKind(Stage.FETCH, Fault.SOURCE, retryable=True, http_status=status, meaning=meaning)
 
 
-def _system(stage: Stage | None, status: int = 500, *, retryable: bool = True) -> FailureKind:
-    return FailureKind(stage, Fault.SYSTEM, retryable=retryable, http_status=status)
+def _system(stage: Stage | None, meaning: str, status: int = 500, *, retryable: bool = True) -> FailureKind:
+    return FailureKind(stage, Fault.SYSTEM, retryable=retryable, http_status=status, meaning=meaning)
 
 
 FAILURES: dict[FailureCode, FailureKind] = {
-    FailureCode.INVALID_REQUEST: _caller(None, 400),
-    FailureCode.INVALID_OPTIONS: _caller(None),
-    FailureCode.MODEL_NOT_FOUND: _caller(None, 404),
-    FailureCode.MODEL_NOT_AVAILABLE: _system(None, 409, retryable=False),
-    FailureCode.EXPIRED: _caller(None, 408),
-    FailureCode.URL_SCHEME_NOT_ALLOWED: _caller(Stage.FETCH),
-    FailureCode.URL_BLOCKED: _caller(Stage.FETCH),
-    FailureCode.SOURCE_STATUS: _caller(Stage.FETCH),
-    FailureCode.SOURCE_UNAVAILABLE: _source(),
-    FailureCode.SOURCE_UNREACHABLE: _source(),
-    FailureCode.SOURCE_TLS_ERROR: _caller(Stage.FETCH),
-    FailureCode.SOURCE_PROTOCOL_ERROR: _caller(Stage.FETCH),
-    FailureCode.SOURCE_ENCODING_UNSUPPORTED: _caller(Stage.FETCH),
-    FailureCode.SOURCE_TOO_MANY_REDIRECTS: _caller(Stage.FETCH),
-    FailureCode.SOURCE_TOO_LARGE: _caller(Stage.FETCH, 413),
-    FailureCode.SOURCE_TRUNCATED: _source(),
-    FailureCode.SOURCE_TIMEOUT: _source(504),
-    FailureCode.SOURCE_EMPTY: _caller(Stage.FETCH),
-    FailureCode.IMAGE_FORMAT_UNSUPPORTED: _caller(Stage.DECODE, 415),
-    FailureCode.IMAGE_CORRUPT: _caller(Stage.DECODE),
-    FailureCode.IMAGE_TRUNCATED: _caller(Stage.DECODE),
-    FailureCode.IMAGE_TOO_LARGE: _caller(Stage.DECODE, 413),
-    FailureCode.IMAGE_TOO_SMALL: _caller(Stage.DECODE),
-    FailureCode.IMAGE_ASPECT_UNSUPPORTED: _caller(Stage.DECODE),
-    FailureCode.IMAGE_METADATA_TOO_LARGE: _caller(Stage.DECODE),
-    FailureCode.IMAGE_TOO_COMPLEX: _caller(Stage.DECODE),
-    FailureCode.IMAGE_DECODE_TIMEOUT: _caller(Stage.DECODE),
-    FailureCode.IMAGE_DECODER_CRASHED: _caller(Stage.DECODE),
-    FailureCode.OUTPUT_TOO_LARGE: _caller(Stage.TILE, 413),
-    FailureCode.DEVICE_OUT_OF_MEMORY: _system(Stage.INFER),
-    FailureCode.DEVICE_FAILED: _system(Stage.INFER),
-    FailureCode.STORE_UNAVAILABLE: _system(Stage.STORE, 503),
-    FailureCode.BROKER_UNAVAILABLE: _system(Stage.PUBLISH, 503),
-    FailureCode.INTERNAL: _system(None),
+    FailureCode.INVALID_REQUEST: _caller(
+        None, "A field of the request breaks its rule; the message names the field, the limit and the value.", 400
+    ),
+    FailureCode.INVALID_OPTIONS: _caller(None, "An option is unknown, out of range, or contradicts another."),
+    FailureCode.MODEL_NOT_FOUND: _caller(None, "No network of that name; the message lists the names that exist.", 404),
+    FailureCode.MODEL_NOT_AVAILABLE: _system(
+        None, "The network exists but its weights are not installed on this deployment.", 409, retryable=False
+    ),
+    FailureCode.EXPIRED: _caller(
+        None,
+        "The deadline passed before the result was stored; told as an event of its own type where one was named.",
+        408,
+    ),
+    FailureCode.URL_SCHEME_NOT_ALLOWED: _caller(
+        Stage.FETCH, "The source is not `https://`, `s3://` or `upload:`, or is a plain `http://` where that is off."
+    ),
+    FailureCode.URL_BLOCKED: _caller(
+        Stage.FETCH, "The source leads to an address, port or bucket that callers may not reach."
+    ),
+    FailureCode.SOURCE_STATUS: _caller(
+        Stage.FETCH, "The source answered that there is no such picture, or not for us."
+    ),
+    FailureCode.SOURCE_UNAVAILABLE: _source("The source is overloaded or out of order at the moment."),
+    FailureCode.SOURCE_UNREACHABLE: _source(
+        "No connection to the source: its name does not resolve, or nobody answers there."
+    ),
+    FailureCode.SOURCE_TLS_ERROR: _caller(Stage.FETCH, "The certificate of the source does not hold."),
+    FailureCode.SOURCE_PROTOCOL_ERROR: _caller(Stage.FETCH, "The source does not speak HTTP as it should."),
+    FailureCode.SOURCE_ENCODING_UNSUPPORTED: _caller(
+        Stage.FETCH, "The source sent a compressed body although none was asked for."
+    ),
+    FailureCode.SOURCE_TOO_MANY_REDIRECTS: _caller(Stage.FETCH, "The source redirects too often, or in a circle."),
+    FailureCode.SOURCE_TOO_LARGE: _caller(Stage.FETCH, "The file has more bytes than the limit.", 413),
+    FailureCode.SOURCE_TRUNCATED: _source("Fewer bytes came than the source had announced."),
+    FailureCode.SOURCE_TIMEOUT: _source("The source was too slow.", 504),
+    FailureCode.SOURCE_EMPTY: _caller(Stage.FETCH, "The source has no bytes."),
+    FailureCode.IMAGE_FORMAT_UNSUPPORTED: _caller(
+        Stage.DECODE, "The bytes are not a picture of a format that is read.", 415
+    ),
+    FailureCode.IMAGE_CORRUPT: _caller(Stage.DECODE, "The file is damaged."),
+    FailureCode.IMAGE_TRUNCATED: _caller(Stage.DECODE, "The file ends before the picture does."),
+    FailureCode.IMAGE_TOO_LARGE: _caller(Stage.DECODE, "More pixels, or a longer side, than the limit.", 413),
+    FailureCode.IMAGE_TOO_SMALL: _caller(Stage.DECODE, "A side shorter than the limit."),
+    FailureCode.IMAGE_ASPECT_UNSUPPORTED: _caller(Stage.DECODE, "Far longer in one direction than in the other."),
+    FailureCode.IMAGE_METADATA_TOO_LARGE: _caller(
+        Stage.DECODE, "Colour profile, EXIF or text beyond what a picture needs."
+    ),
+    FailureCode.IMAGE_TOO_COMPLEX: _caller(Stage.DECODE, "Decoding would take more memory than one picture may have."),
+    FailureCode.IMAGE_DECODE_TIMEOUT: _caller(Stage.DECODE, "Decoding took longer than one picture may take."),
+    FailureCode.IMAGE_DECODER_CRASHED: _caller(Stage.DECODE, "The decoder died of this picture, twice."),
+    FailureCode.OUTPUT_TOO_LARGE: _caller(
+        Stage.TILE,
+        "The result would have more pixels, or a longer side, than the limit or its file format allows.",
+        413,
+    ),
+    FailureCode.DEVICE_OUT_OF_MEMORY: _system(
+        Stage.INFER, "The device has too little memory even for a single small tile."
+    ),
+    FailureCode.DEVICE_FAILED: _system(Stage.INFER, "The device gave no usable numbers."),
+    FailureCode.STORE_UNAVAILABLE: _system(Stage.STORE, "The object store did not take the result.", 503),
+    FailureCode.BROKER_UNAVAILABLE: _system(Stage.PUBLISH, "The broker did not acknowledge in time.", 503),
+    FailureCode.INTERNAL: _system(None, "An error of the program; its log has the details."),
 }

@@ -3,9 +3,21 @@
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from schemas.problems import shown
 
 DEFAULT_MODEL = "realesrgan-x4plus"
+
+
+def _no_truth_value(value: object) -> object:
+    """Python counts `true` as 1; a caller who wrote it meant something else."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, got {shown(value)}")  # noqa: TRY004  pydantic reports no other kind
+    return value
+
+
+NotBoolean = BeforeValidator(_no_truth_value)
 
 
 class OutputFormat(StrEnum):
@@ -39,22 +51,22 @@ class UpscaleOptions(BaseModel):
     model: Annotated[str, Field(min_length=1, max_length=100)] = DEFAULT_MODEL
     """Name of the network, as `upscale models` lists it; case and the usual spellings are forgiven."""
 
-    scale: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = 4.0
+    scale: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), NotBoolean] = 4.0
     """Output side divided by input side. 1 restores without enlarging."""
 
     face_enhance: bool = False
     """Restore faces after upscaling. Needs face weights, which do not come with the install."""
 
-    tile_size: Annotated[int | None, Field(ge=32, le=2048)] = None
+    tile_size: Annotated[int | None, Field(ge=32, le=2048), NotBoolean] = None
     """Largest window side in source pixels, context included; null lets the worker choose for its device."""
 
-    tile_pad: Annotated[int | None, Field(ge=0, le=128)] = None
+    tile_pad: Annotated[int | None, Field(ge=0, le=128), NotBoolean] = None
     """Context in source pixels around each window's core; null takes the model's own."""
 
     output_format: OutputFormat = OutputFormat.PNG
     """File format of the result."""
 
-    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    quality: Annotated[int, Field(ge=1, le=100), NotBoolean] = 95
     """Quality of JPEG and lossy WebP; PNG ignores it."""
 
     metadata: MetadataPolicy = MetadataPolicy.STRIP

@@ -1,0 +1,105 @@
+"""The AsyncAPI document hangs together: every reference leads somewhere and every example fits its message.
+
+The official schema is not committed; these checks cover what it asks of the parts we use, and what it cannot ask.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from schemas.codec import encode
+from schemas.events import ALL_EVENTS, JobEvent, UpscaleRequested
+from schemas.examples import EXAMPLES, record
+from schemas.generate import FOLDER
+from schemas.topics import declare
+
+DOCUMENT: dict[str, Any] = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text(encoding="utf-8"))
+MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
+
+
+def _references(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for inner in value.values():
+            yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
+
+
+def _at(reference: str) -> Any:
+    found: Any = DOCUMENT
+    for step in reference.removeprefix("#/").split("/"):
+        found = found[step]
+    return found
+
+
+@pytest.mark.parametrize("reference", sorted(set(_references(DOCUMENT))))
+def test_reference_leads_somewhere(reference: str) -> None:
+    """Within the document, so that one file is enough."""
+    assert reference.startswith("#/")
+    assert isinstance(_at(reference), dict)
+
+
+def test_document_says_what_3_0_0_requires() -> None:
+    """Version and info; nothing at the top that the version does not know."""
+    assert DOCUMENT["asyncapi"] == "3.0.0"
+    assert {"title", "version"} <= DOCUMENT["info"].keys()
+    assert DOCUMENT.keys() <= {
+        "asyncapi", "id", "info", "servers", "defaultContentType", "channels", "operations", "components",
+    }  # fmt: skip
+
+
+def test_channels_are_the_declared_topics() -> None:
+    """Address, partitions and retention come from the one declaration."""
+    declared = {topic.name: topic for topic in declare().all()}
+    assert {channel["address"] for channel in DOCUMENT["channels"].values()} == set(declared)
+    for channel in DOCUMENT["channels"].values():
+        topic = declared[channel["address"]]
+        binding = channel["bindings"]["kafka"]
+        assert (binding["topic"], binding["partitions"]) == (topic.name, topic.partitions)
+        assert binding["topicConfiguration"]["retention.ms"] == topic.retention_ms
+
+
+def test_operations_read_requests_and_write_the_rest() -> None:
+    """Seen from the service: what it receives and what it sends; every channel has exactly one."""
+    seen = [(each["action"], each["channel"]["$ref"].rpartition("/")[2]) for each in DOCUMENT["operations"].values()]
+    assert sorted(seen) == [
+        ("receive", "requests-bulk"),
+        ("receive", "requests-interactive"),
+        ("send", "dead-letters"),
+        ("send", "events"),
+    ]
+
+
+def test_event_channel_carries_every_event_about_a_job_and_no_request() -> None:
+    """A consumer of the topic knows beforehand what it may meet."""
+    carried = set(DOCUMENT["channels"]["events"]["messages"])
+    assert carried == {event.__name__ for event in ALL_EVENTS if issubclass(event, JobEvent)}
+    assert UpscaleRequested.__name__ not in carried
+
+
+@pytest.mark.parametrize("event", ALL_EVENTS, ids=lambda event: event.__name__)
+def test_message_describes_what_is_sent(event: type) -> None:
+    """Headers and payload of a real record validate against the message, and so does the example it shows."""
+    message = MESSAGES[event.__name__]
+    sent = record(encode(EXAMPLES[message["name"]]))
+    shown = message["examples"][0]
+    for part, value in (("headers", sent["headers"]), ("headers", shown["headers"])):
+        jsonschema.Draft202012Validator(message[part]).validate(value)
+    payload = {**DOCUMENT, **_at(message["payload"]["$ref"])}
+    for value in (sent["value"], shown["payload"]):
+        jsonschema.Draft202012Validator(payload).validate(value)
+
+
+@pytest.mark.parametrize("event", ALL_EVENTS, ids=lambda event: event.__name__)
+def test_message_can_be_correlated_and_keyed(event: type) -> None:
+    """The job id joins all messages of a job and is the record's key."""
+    message = MESSAGES[event.__name__]
+    assert message["correlationId"]["location"] == "$message.payload#/job_id"
+    assert "job_id" in _at(message["payload"]["$ref"])["required"]
+    assert message["bindings"]["kafka"]["key"]["type"] == "string"

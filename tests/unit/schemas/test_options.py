@@ -1,0 +1,50 @@
+"""Options are refused rather than guessed."""
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.options import OutputFormat, UpscaleOptions
+
+
+@pytest.mark.parametrize("number", [0, -1, 10.5, float("nan"), float("inf"), True, "wide"])
+def test_scale_is_a_number_above_zero_up_to_ten(number: object) -> None:
+    """Nothing else yields a picture somebody wanted."""
+    with pytest.raises(ValidationError, match="scale"):
+        UpscaleOptions.model_validate({"scale": number})
+
+
+@pytest.mark.parametrize("name", ["tile_size", "tile_pad", "quality"])
+def test_truth_values_are_not_numbers(name: str) -> None:
+    """`true` would otherwise be read as 1."""
+    with pytest.raises(ValidationError, match="must be a number, got true"):
+        UpscaleOptions.model_validate({name: True})
+
+
+def test_numbers_written_as_text_are_accepted() -> None:
+    """Forms and query strings have nothing but text."""
+    assert UpscaleOptions.model_validate({"scale": "2", "quality": "80"}) == UpscaleOptions(scale=2, quality=80)
+
+
+def test_pad_must_leave_a_core() -> None:
+    """At half the tile size nothing but context is left; just below, something is."""
+    assert UpscaleOptions(tile_size=65, tile_pad=32).tile_pad == 32
+    with pytest.raises(ValidationError, match="got 32: no core is left"):
+        UpscaleOptions(tile_size=64, tile_pad=32)
+
+
+def test_pad_without_a_tile_size_is_left_to_the_worker() -> None:
+    """Only together can they contradict each other."""
+    assert UpscaleOptions(tile_pad=128).tile_size is None
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type", "extension"),
+    [
+        (OutputFormat.PNG, "image/png", "png"),
+        (OutputFormat.JPEG, "image/jpeg", "jpg"),
+        (OutputFormat.WEBP, "image/webp", "webp"),
+    ],
+)
+def test_format_knows_its_registered_name_and_usual_ending(form: OutputFormat, media_type: str, extension: str) -> None:
+    """`image/jpg` is not registered, and `.jpeg` is not usual."""
+    assert (form.media_type, form.extension) == (media_type, extension)
