@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 
 from pipeline.errors import PipelineError
-from pipeline.kafka.connection import connect, connection_options, stop_bounded, unreachable
+from pipeline.kafka.connection import answering_servers, connect, connection_options, stop_bounded, unreachable
 from pipeline.settings import KafkaSettings
 from schemas.topics import Topic
 
@@ -49,6 +49,13 @@ class TopicRefused(PipelineError):
     """The broker did not create a topic; the text names it and the broker's reason."""
 
 
+class TopicsMissing(PipelineError):
+    """Topics we read from do not exist; the text names them and the command that makes them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(f"missing on the broker: {', '.join(sorted(names))}; `upscale topics create` makes them")
+
+
 class Admin:
     """The broker's administration; made by `administration`."""
 
@@ -74,6 +81,12 @@ class Admin:
         """Compare without changing anything. Raises `ServiceUnreachable`."""
         found = await self.facts()
         return [compare(topic, found.get(topic.name), self._settings.replication_factor) for topic in topics]
+
+    async def require(self, names: Iterable[str]) -> None:
+        """Raises `TopicsMissing` unless all of these topics exist, and `ServiceUnreachable`."""
+        missing = set(names) - set(await self.facts())
+        if missing:
+            raise TopicsMissing(missing)
 
     async def facts(self) -> dict[str, TopicFacts]:
         """Every topic there is. Asks for all: asking for one by name may create it."""
@@ -105,7 +118,8 @@ class Admin:
 @asynccontextmanager
 async def administration(settings: KafkaSettings) -> AsyncIterator[Admin]:
     """Connect to the broker's administration. Raises `ServiceUnreachable`."""
-    client = AIOKafkaAdminClient(**connection_options(settings))
+    options = connection_options(settings)
+    client = AIOKafkaAdminClient(bootstrap_servers=await answering_servers(settings), **options)
     try:
         await connect(settings, client.start())
         yield Admin(client, settings)

@@ -24,9 +24,11 @@ log = structlog.get_logger(__name__)
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
-    """What all aiokafka clients have in common. Raises `InvalidSettings` when the security settings do not fit."""
+    """What all aiokafka clients have in common, but for the servers, which are `answering_servers`.
+
+    Raises `InvalidSettings` when the security settings do not fit.
+    """
     options: dict[str, Any] = {
-        "bootstrap_servers": settings.servers,
         "security_protocol": settings.security_protocol,
         "request_timeout_ms": settings.request_timeout_ms,
     }
@@ -62,22 +64,39 @@ def _sasl_options(settings: KafkaSettings) -> dict[str, Any]:
     }
 
 
+async def answering_servers(settings: KafkaSettings) -> list[str]:
+    """Those bootstrap servers that accept connections.
+
+    aiokafka tries them one after the other, each for the whole request timeout: one that is switched off would hold
+    up a start although the others are well. Raises `ServiceUnreachable` when none answers.
+    """
+    addresses = [address.strip() for address in settings.servers.split(",") if address.strip()]
+    if not addresses:
+        raise InvalidSettings(f"{variable('kafka', 'servers')}: must name a host:port, got {settings.servers!r}")
+    problems = await asyncio.gather(*(_problem(address) for address in addresses))
+    answering = [address for address, problem in zip(addresses, problems, strict=True) if problem is None]
+    if not answering:
+        raise unreachable(settings, str(problems[0]))
+    return answering
+
+
 async def connect(settings: KafkaSettings, attempt: Awaitable[object]) -> None:
-    """Await `attempt`, a client's first contact. Raises `ServiceUnreachable` when it fails or takes too long."""
+    """Await `attempt`, a client's first exchange. Raises `ServiceUnreachable` when it fails or takes too long."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await attempt
     except (KafkaError, OSError, TimeoutError):
-        raise unreachable(settings, await _reason(settings)) from None
+        reason = f"it accepts connections but does not answer as a broker that speaks {settings.security_protocol}"
+        raise unreachable(settings, reason) from None
 
 
 def unreachable(settings: KafkaSettings, reason: str) -> ServiceUnreachable:
     return ServiceUnreachable("Kafka broker", settings.servers, variable("kafka", "servers"), reason)
 
 
-async def _reason(settings: KafkaSettings) -> str:
-    """Why the first server cannot be used: aiokafka says only that it could not be."""
-    host, port = split_address(settings.servers.split(",")[0])
+async def _problem(address: str) -> str | None:
+    """Why no connection can be made, in a few words; None when one can."""
+    host, port = split_address(address)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(host, port)
@@ -90,7 +109,7 @@ async def _reason(settings: KafkaSettings) -> str:
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()
-    return f"it accepts connections but does not answer as a broker that speaks {settings.security_protocol}"
+    return None
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -4,18 +4,17 @@ import asyncio
 from types import TracebackType
 from typing import Any, Self
 
-import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
 from pipeline.kafka.admin import administration
 from pipeline.kafka.commits import Commits, wait_until
 from pipeline.kafka.connection import connection_options, stop_bounded, unreachable
 from pipeline.kafka.handoff import Handoff
+from pipeline.kafka.join import join
 from pipeline.kafka.membership import Membership
 from pipeline.kafka.offsets import OffsetLedger, Partition
-from pipeline.kafka.poll import Poller, PollFailed, jittered_back_off
+from pipeline.kafka.poll import Poller, PollFailed
 from pipeline.kafka.records import Position, Received
 from pipeline.settings import KafkaSettings
 from pipeline.telemetry import metrics
@@ -27,10 +26,6 @@ GIVE_UP_SECONDS = 300.0
 """Joining the group or polling may fail for this long before the process had better be started anew."""
 PAUSE_AFTER_SECONDS = 0.2
 """How long the hand-off may be full before fetching is paused."""
-REFUSALS = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
-"""Errors that trying again does not heal."""
-
-log = structlog.get_logger(__name__)
 
 
 def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -62,9 +57,9 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
 class Consumer:
     """The requests, as an asynchronous iterator; made for one reader on one event loop.
 
-    Entering joins the group, and raises `ServiceUnreachable` at once when the broker cannot be reached. Leaving ends
-    the iteration, commits what is finished, leaves the group and takes a bounded time. Iterating raises
-    `ServiceUnreachable` when polling has failed for `give_up_seconds`.
+    Entering joins the group; it raises `ServiceUnreachable` at once when the broker cannot be reached, and
+    `TopicsMissing`. Leaving ends the iteration, commits what is finished, leaves the group and takes a bounded time.
+    Iterating raises `ServiceUnreachable` when polling has failed for `give_up_seconds`.
     """
 
     def __init__(
@@ -90,9 +85,10 @@ class Consumer:
         self._client: AIOKafkaConsumer | None = None
 
     async def __aenter__(self) -> Self:
-        async with administration(self._settings):
-            log.debug("broker_reached", servers=self._settings.servers)
-        client = await self._join()
+        async with administration(self._settings) as admin:
+            # Subscribing to a topic that is missing waits for it for a long time, or creates it with other settings.
+            await admin.require(self._topics)
+        client = await join(self._settings, self._create, give_up_seconds=self._give_up_seconds)
         committing = self._commits.every(self._settings.commit_interval_seconds, client, self._stopping)
         self._tasks = {
             "poll loop": asyncio.create_task(self._poll(client)),
@@ -109,7 +105,8 @@ class Consumer:
             for name, task in self._tasks.items():
                 await stop_bounded(name, task, self._settings.revoke_budget_seconds + 1)
         finally:
-            await self._abandon()
+            if self._client is not None:
+                await stop_bounded("consumer", self._client.stop())
 
     def __aiter__(self) -> Self:
         return self
@@ -144,30 +141,11 @@ class Consumer:
         """The partitions that are ours now; empty during a rebalance."""
         return frozenset((each.topic, each.partition) for each in self._membership.partitions)
 
-    async def _join(self) -> AIOKafkaConsumer:
-        """A client that has its assignment. A client that failed once is not used again."""
-        deadline = asyncio.get_running_loop().time() + self._give_up_seconds
-        while True:
-            self._client = AIOKafkaConsumer(**consumer_options(self._settings))
-            try:
-                self._client.subscribe(self._topics, listener=self._membership)
-                async with asyncio.timeout_at(deadline):
-                    await self._client.start()
-            except (KafkaError, TimeoutError) as error:
-                await self._abandon()
-                log.warning("join_failed", error=repr(error))
-                if isinstance(error, REFUSALS) or asyncio.get_running_loop().time() >= deadline:
-                    raise unreachable(self._settings, f"joining group {self._settings.group}: {error!r}") from error
-                await asyncio.sleep(jittered_back_off())
-            except BaseException:
-                await self._abandon()
-                raise
-            else:
-                return self._client
-
-    async def _abandon(self) -> None:
-        if self._client is not None:
-            await stop_bounded("consumer", self._client.stop())
+    def _create(self, servers: list[str]) -> AIOKafkaConsumer:
+        """A client that tells our membership of rebalances, from the first one on, which is before it has started."""
+        self._client = AIOKafkaConsumer(bootstrap_servers=servers, **consumer_options(self._settings))
+        self._client.subscribe(self._topics, listener=self._membership)
+        return self._client
 
     def _deliver(self, record: Received) -> None:
         self._ledger.start(record.position)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.kafka.admin import translated
-from pipeline.kafka.connection import connect, connection_options, stop_bounded
+from pipeline.kafka.connection import answering_servers, connect, connection_options, stop_bounded
 from pipeline.settings import KafkaSettings
 
 FETCH_BYTES = 1024
@@ -24,6 +24,7 @@ async def end_offsets(settings: KafkaSettings, partitions: Iterable[TopicPartiti
     if not wanted:
         return {}
     consumer = AIOKafkaConsumer(
+        bootstrap_servers=await answering_servers(settings),
         **connection_options(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",

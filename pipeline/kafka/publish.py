@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from pipeline.errors import JobFailed
-from pipeline.kafka.connection import connect, connection_options, stop_bounded
+from pipeline.kafka.connection import answering_servers, connect, connection_options, stop_bounded
 from pipeline.settings import KafkaSettings
 from schemas.codec import Message
 from schemas.failures import FailureCode
@@ -54,7 +54,8 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
 
     async def __aenter__(self) -> Self:
-        producer = AIOKafkaProducer(**producer_options(self._settings))
+        options = producer_options(self._settings)
+        producer = AIOKafkaProducer(bootstrap_servers=await answering_servers(self._settings), **options)
         try:
             await connect(self._settings, producer.start())
         except BaseException:

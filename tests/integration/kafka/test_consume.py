@@ -5,11 +5,15 @@ from time import monotonic
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
+from pipeline.errors import ServiceUnreachable
+from pipeline.kafka.consume import Consumer
 from pipeline.kafka.publish import Publisher
 from pipeline.kafka.records import Received
 from pipeline.settings import KafkaSettings
+from pipeline.telemetry import metrics
 from schemas.codec import Message
 from schemas.topics import Lane, Topics
 from tests.support.broker import until
@@ -33,18 +37,6 @@ async def test_consumer_receives_what_the_publisher_sent(kafka: KafkaSettings, t
         record = await anext(consumer)
     assert (record.key, record.value, record.lane) == (message.key, message.value, Lane.BULK)
     assert record.headers == (("ce_id", b"1"), ("traceparent", b"00-1"))
-
-
-async def test_consumer_hands_out_interactive_requests_before_the_bulk_backlog(
-    kafka: KafkaSettings, topics: Topics, requests: str
-) -> None:
-    """Somebody who waits does not wait for the catalogue; the first of every ten records may be a bulk one."""
-    await put(kafka, topics.requests[Lane.BULK].name, *(b"%d" % number for number in range(20)))
-    await put(kafka, requests, *(b"%d" % number for number in range(20)))
-    async with consuming(kafka, topics, capacity=64) as consumer:
-        lanes = [record.lane for record in await take(consumer, 40)]
-    first_interactive = lanes.index(Lane.INTERACTIVE)
-    assert lanes[first_interactive : first_interactive + 20].count(Lane.BULK) <= 3
 
 
 async def test_consumer_commits_only_the_finished_prefix(kafka: KafkaSettings, topics: Topics, requests: str) -> None:
@@ -131,14 +123,22 @@ async def test_pause_outlives_a_rebalance(kafka: KafkaSettings, topics: Topics, 
             assert received.position.epoch == 2
 
 
-async def test_consumer_that_nobody_reads_from_stops_fetching(
+async def test_consumer_that_nobody_reads_from_stops_fetching_and_then_goes_on(
     kafka: KafkaSettings, topics: Topics, requests: str
 ) -> None:
-    """Memory is bounded by the hand-off and not by the backlog, and reading on loses and repeats nothing."""
+    """Memory is bounded by the hand-off and not by the backlog, and the pause loses and repeats nothing."""
     values = [b"%d" % number for number in range(50)]
     await put(kafka, requests, *values)
     async with consuming(kafka, topics, capacity=4) as consumer:
+
+        async def paused() -> bool:
+            await put(kafka, topics.events.name, b"tick")
+            return metrics.INTAKE_PAUSED._value.get() == 1
+
+        await until(paused)
+        assert len(consumer._handoff._records) == 4
         assert [record.value for record in await take(consumer, 50)] == values
+        assert metrics.INTAKE_PAUSED._value.get() == 0
 
 
 async def test_two_consumers_share_the_requests_and_lose_none_when_one_joins_late(
@@ -200,3 +200,29 @@ async def put_unreadable(settings: KafkaSettings, topic: str, *, partition: int,
     batch._relative_offset += 1
     await (await producer.send_batch(batch, topic, partition=partition))
     await producer.stop()
+
+
+async def test_reader_learns_that_polling_has_failed_for_good(kafka: KafkaSettings, topics: Topics) -> None:
+    """A worker that will get no more records says so and ends, instead of waiting and looking alive."""
+
+    async def fails(*_: object, **__: object) -> None:
+        raise KafkaConnectionError("gone")
+
+    async with consuming(kafka, topics) as consumer:
+        assert consumer._client is not None
+        consumer._poller._give_up_seconds = 0
+        consumer._client.getmany = fails
+        with pytest.raises(ServiceUnreachable, match="polling has failed for 0 s: KafkaConnectionError"):
+            await anext(consumer)
+
+
+async def test_iteration_ends_when_the_consumer_is_left(kafka: KafkaSettings, topics: Topics) -> None:
+    """Whoever still reads is answered."""
+
+    async def read_all(consumer: Consumer) -> int:
+        return len([record async for record in consumer])
+
+    async with consuming(kafka, topics) as consumer:
+        reader = asyncio.create_task(read_all(consumer))
+        await asyncio.sleep(0)
+    assert await reader == 0

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.embedded.broker import embedded_broker
+from pipeline.embedded.broker import Broker, embedded_broker
 from pipeline.embedded.process import free_port
 from pipeline.errors import JobFailed, ServiceUnreachable
-from pipeline.kafka.admin import administration
+from pipeline.kafka.admin import TopicsMissing, administration
 from pipeline.kafka.consume import Consumer
 from pipeline.kafka.offsets import OffsetLedger
 from pipeline.kafka.publish import Publisher
-from pipeline.settings import KafkaSettings
+from pipeline.settings import InvalidSettings, KafkaSettings
 from schemas.failures import FailureCode
 from schemas.topics import Lane, declare
 from tests.support.broker import broker_settings, created_topics, until
@@ -54,6 +54,28 @@ async def test_client_of_something_else_says_that_it_is_no_broker() -> None:
         with pytest.raises(ServiceUnreachable, match="does not answer as a broker that speaks PLAINTEXT"):
             async with asyncio.timeout(30), Publisher(KafkaSettings(servers=f"127.0.0.1:{port}")):
                 pytest.fail("entered without a broker")
+
+
+async def test_client_connects_when_any_of_its_servers_answers(broker: Broker) -> None:
+    """One broker of a cluster that is down does not keep the others from being used."""
+    settings = KafkaSettings(servers=f"127.0.0.1:{free_port()}, {broker.servers}")
+    async with asyncio.timeout(20), administration(settings) as admin:
+        await admin.facts()
+
+
+async def test_client_without_servers_names_the_variable() -> None:
+    """An empty list is a mistake in the settings, not an outage."""
+    with pytest.raises(InvalidSettings, match="UPSCALE_KAFKA__SERVERS: must name a host:port, got ' , '"):
+        async with Publisher(KafkaSettings(servers=" , ")):
+            pytest.fail("entered without a broker")
+
+
+async def test_consumer_of_missing_topics_names_them_and_the_command(kafka: KafkaSettings) -> None:
+    """They are neither waited for nor created with whatever the broker thinks right."""
+    text = rf"missing on the broker: {kafka.topic_prefix}\.requests\.bulk, .*interactive; `upscale topics create`"
+    with pytest.raises(TopicsMissing, match=text):
+        async with asyncio.timeout(20), consumer(kafka):
+            pytest.fail("entered without topics")
 
 
 async def test_event_that_a_hanging_broker_does_not_acknowledge_fails_the_job_in_time(tmp_path: Path) -> None:
