@@ -1,29 +1,21 @@
 """Frozen settings, one class for each room; the only reader of the environment.
 
-Every field is an environment variable: `UPSCALE_`, the room, `__`, the field, as in `UPSCALE_KAFKA__SERVERS`. A field
-whose name ends in `_FILE` in the environment is read from that file, so that secrets can be mounted. Values are in
-base units, and the unit is in the name.
+Every field is an environment variable: `UPSCALE_`, the room, `__`, the field, as in `UPSCALE_KAFKA__SERVERS`. With
+`_FILE` after its name the value is read from that file, so that secrets can be mounted. Values are in base units, and
+the unit is in the name.
 """
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-PREFIX = "UPSCALE_"
-SEPARATOR = "__"
-
-Seconds = Annotated[float, Field(gt=0)]
-Positive = Annotated[int, Field(gt=0)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-
-
-class Room(BaseModel):
-    """Settings of one room: frozen, and a misspelt field is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+from pipeline.room import Port, Positive, Room, Seconds
+from pipeline.variables import PREFIX, SEPARATOR, Assignment, assignments
+from schemas.problems import Problem, problems
 
 
 class KafkaSettings(Room):
@@ -40,17 +32,23 @@ class KafkaSettings(Room):
     replication_factor: Positive = 1
     """Copies of each partition when we create topics; 3 in production."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How to talk to the broker; `SASL_…` needs a user name and a password."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    """How to prove who we are."""
     sasl_username: str | None = None
+    """User name for SASL."""
     sasl_password: SecretStr | None = None
+    """Password for SASL; mount it and name the file in the variable with `_FILE`."""
     ssl_ca_file: Path | None = None
     """Certificate authority to trust instead of the system's."""
     session_timeout_ms: Positive = 30_000
     """A worker that is gone is noticed after this long. Brokers usually accept 6,000 to 300,000."""
     heartbeat_interval_ms: Positive = 3_000
+    """At most a third of the session timeout."""
     rebalance_timeout_ms: Positive = 20_000
     """The broker waits this long for members to let go of their partitions."""
     request_timeout_ms: Positive = 30_000
+    """One request to the broker; joining the group is one, so it must outlast the rebalance timeout."""
     max_poll_interval_ms: Positive = 60_000
     """Bounds the poll loop, not the job: polling goes on while jobs run."""
     revoke_budget_seconds: Seconds = 5.0
@@ -58,6 +56,7 @@ class KafkaSettings(Room):
     publish_timeout_seconds: Seconds = 15.0
     """An event not acknowledged by then counts as unknown and its request is not committed."""
     commit_interval_seconds: Seconds = 1.0
+    """Finished work is committed this often; what is not is done again after a crash."""
 
     @model_validator(mode="after")
     def _timeouts_nest(self) -> Self:
@@ -75,6 +74,12 @@ class KafkaSettings(Room):
             )
         return self
 
+    @model_validator(mode="after")
+    def _sasl_has_credentials(self) -> Self:
+        if self.security_protocol.startswith("SASL_") and not (self.sasl_username and self.sasl_password):
+            raise ValueError(f"security_protocol {self.security_protocol} needs sasl_username and sasl_password")
+        return self
+
 
 class StoreSettings(Room):
     """The object store."""
@@ -82,23 +87,35 @@ class StoreSettings(Room):
     endpoint: str | None = None
     """URL of an S3-compatible store; unset means AWS."""
     region: str = "us-east-1"
+    """Region of the bucket; other stores than AWS ignore it."""
     bucket: str = "upscale"
     """Our own bucket: uploads and results."""
     access_key: str | None = None
     """Unset lets the AWS chain find credentials (role, profile, instance)."""
     secret_key: SecretStr | None = None
+    """Belongs to the access key; mount it and name the file in the variable with `_FILE`."""
     ssl_ca_file: Path | None = None
     """Certificate authority to trust instead of the system's."""
     source_buckets: tuple[str, ...] = ()
     """Other buckets that `s3://` sources may name. Our own results and uploads are always readable."""
     connect_timeout_seconds: Seconds = 5.0
+    """Opening a connection to the store."""
     read_timeout_seconds: Seconds = 30.0
+    """Silence of the store in the middle of an answer."""
     connections: Positive = 32
     """Most connections to the store at a time, multipart uploads included."""
     attempts: Positive = 3
     """Tries of one store operation, the first included, before the job fails."""
     multipart_threshold_bytes: Positive = 16 * 2**20
+    """Larger results are stored in parts."""
     multipart_part_bytes: Annotated[int, Field(ge=5 * 2**20)] = 8 * 2**20
+    """Size of a part; S3 takes none under 5 MiB but the last."""
+
+    @model_validator(mode="after")
+    def _keys_come_in_pairs(self) -> Self:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key must be set together or not at all")
+        return self
 
 
 class FetchSettings(Room):
@@ -111,11 +128,17 @@ class FetchSettings(Room):
     extra_ports: tuple[Port, ...] = ()
     """Ports that sources may name beside 443 and 80; private addresses, once accepted, may have any."""
     max_bytes: Positive = 64 * 2**20
+    """Largest source file."""
     connect_timeout_seconds: Seconds = 5.0
+    """Opening a connection to a source."""
     first_byte_timeout_seconds: Seconds = 10.0
+    """Until a source begins to answer."""
     total_timeout_seconds: Seconds = 30.0
+    """The whole of one fetch, redirects included."""
     max_redirects: Annotated[int, Field(ge=0, le=10)] = 3
+    """Redirects followed; each is checked like a new source."""
     concurrency: Positive = 32
+    """Sources fetched at a time."""
 
 
 class ImageSettings(Room):
@@ -132,15 +155,18 @@ class ImageSettings(Room):
     max_output_pixels: Positive = 400_000_000
     """Result width times height."""
     decode_timeout_seconds: Seconds = 20.0
+    """One picture; a decoder that takes longer is killed."""
     decode_memory_bytes: Positive = 2 * 2**30
     """Address space of a decoder process."""
     decoder_processes: Positive = 1
+    """Pictures decoded at a time, each in a process of its own."""
 
 
 class DeviceSettings(Room):
     """The device that infers."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """What infers; `auto` takes the fastest there is."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """`auto` measures what the device does well."""
     threads: Annotated[int, Field(ge=0)] = 0
@@ -157,6 +183,7 @@ class IntakeSettings(Room):
     """What one worker holds at a time. When a budget is full, consumption pauses."""
 
     max_jobs: Positive = 64
+    """Jobs in hand of each lane."""
     max_pixels: Positive = 100_000_000
     """Decoded source pixels in memory; one picture larger than this is still taken, alone."""
     max_bytes: Positive = 512 * 2**20
@@ -173,35 +200,17 @@ class TelemetrySettings(Room):
     port: Port = 9100
     """0 takes a free port and logs it."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least important lines that are written."""
     log_format: Literal["json", "console"] = "json"
+    """`json` for machines, one object a line; `console` for people."""
     event_source: str = "/upscale/local"
     """CloudEvents `source` of what this deployment publishes."""
 
 
-class _Environment(EnvSettingsSource):
-    """Adds `<NAME>_FILE`: the value is the content of that file, without its last newline."""
-
-    def _load_env_vars(self) -> dict[str, str | None]:
-        found = dict(super()._load_env_vars())
-        for name, path in list(found.items()):
-            target = name[: -len("_file")]
-            if name.startswith(PREFIX.lower()) and name.endswith("_file") and path and not self._is_field(name):
-                found[target] = Path(path).read_text(encoding="utf-8").rstrip("\n")
-                del found[name]
-        return found
-
-    def _is_field(self, name: str) -> bool:
-        room, _, field = name.removeprefix(PREFIX.lower()).partition(SEPARATOR)
-        default = self.settings_cls.model_fields[room].default if room in self.settings_cls.model_fields else None
-        return hasattr(default, field)
-
-
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything an operator can set."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter=SEPARATOR, frozen=True, extra="forbid", use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kafka: KafkaSettings = KafkaSettings()
     store: StoreSettings = StoreSettings()
@@ -211,28 +220,49 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, _Environment(settings_cls)
-
 
 class InvalidSettings(Exception):
     """A setting the program cannot start with: its variable and what is wrong, a line each."""
 
 
-def load() -> Settings:
+def load(variables: Mapping[str, str] | None = None) -> Settings:
     """Read the environment once. Raises `InvalidSettings`."""
+    found, wrong = assignments(os.environ if variables is None else variables, _fields())
+    values: dict[str, dict[str, str]] = {}
+    for each in found:
+        try:
+            values.setdefault(each.room, {})[each.field] = _text(each)
+        except (OSError, ValueError) as error:
+            wrong.append(f"{each.name}: cannot read {each.text}: {error}")
     try:
-        return Settings()
+        settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise InvalidSettings("\n".join(_line(problem) for problem in error.errors(include_url=False))) from None
+        wrong.extend(_line(problem) for problem in problems(error))
+    if wrong:
+        raise InvalidSettings("\n".join(wrong))
+    return settings
+
+
+def _fields() -> dict[str, tuple[str, str]]:
+    """Every field by the name of its variable."""
+    return {
+        variable(room, field): (room, field)
+        for room, settings in Settings.model_fields.items()
+        for field in type(settings.default).model_fields
+    }
+
+
+def _text(assignment: Assignment) -> str:
+    """Editors end a file with a newline that is no part of a secret."""
+    if not assignment.in_file:
+        return assignment.text
+    return Path(assignment.text).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+
+
+def _line(problem: Problem) -> str:
+    """A rule that joins several fields of a room is told as one of the whole room."""
+    name = variable(*problem.path[:2]) if len(problem.path) > 1 else variable(*problem.path, "*")
+    return f"{name}: {problem.sentence}"
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -256,7 +286,17 @@ def variable(*path: str) -> str:
     return PREFIX + SEPARATOR.join(path).upper()
 
 
-def _line(problem: object) -> str:
-    assert isinstance(problem, dict)
-    name = variable(*(str(part) for part in problem["loc"])) or PREFIX
-    return f"{name}: {problem['msg']}, got {str(problem['input'])[:100]!r}"
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that make another process of this program read the same settings. Holds secrets: never log it."""
+    return {
+        variable(room, field): _written(getattr(getattr(settings, room), field))
+        for room in type(settings).model_fields
+        for field in type(getattr(settings, room)).model_fields
+        if getattr(getattr(settings, room), field) is not None
+    }
+
+
+def _written(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return orjson.dumps(value).decode() if isinstance(value, (bool, tuple)) else str(value)
