@@ -127,6 +127,8 @@ class FetchSettings(Room):
     """Accept sources at private and loopback addresses. For development: it opens the inner network to callers."""
     extra_ports: tuple[Port, ...] = ()
     """Ports that sources may name beside 443 and 80; private addresses, once accepted, may have any."""
+    ssl_ca_file: Path | None = None
+    """Certificate authority to trust beside the system's."""
     max_bytes: Positive = 64 * 2**20
     """Largest source file."""
     connect_timeout_seconds: Seconds = 5.0

@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 from pydantic import SecretStr
 
-from pipeline.embedded.process import LOOPBACK, Child, ChildFailed, free_port, free_ports
+from pipeline.embedded.process import LOOPBACK, Child, ChildFailed, free_port, free_ports, listens
 from pipeline.settings import StoreSettings
 from pipeline.storage.client import connect, ensure_bucket
 
@@ -55,8 +55,11 @@ async def embedded_store(data: Path, *, buckets: tuple[str, ...], port: int = 0)
     Everything it keeps lies under `data` and is found again next time. `port` 0 takes a free one. Raises `ChildFailed`
     when it does not start.
     """
-    credentials = keep_credentials(data)
     chosen = port or free_port()
+    if await listens(chosen):
+        # SeaweedFS would quietly take another port, and whoever is there already would answer our probe.
+        raise ChildFailed(f"{NAME} cannot have port {chosen}: something listens there already")
+    credentials = keep_credentials(data)
     # Socket paths may have 108 characters, which a data folder soon exceeds.
     with TemporaryDirectory(prefix="upscale-") as sockets:
         command = arguments(executable(), data, chosen, Path(sockets))

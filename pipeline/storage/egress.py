@@ -8,21 +8,23 @@ the connected socket says it talks to.
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import Connection
 
-from pipeline.storage.addresses import vet
-
 log = structlog.get_logger(__name__)
 
 Lookup = Callable[[str, int], list[ResolveResult]]
 """Name and port to answers; blocking, raises `socket.gaierror`."""
+Vet = Callable[[str], str | None]
+"""Why an address must not be connected to, or None: `addresses.vet` with its flag bound."""
 
 LOOKUP_TIMEOUT_SECONDS = 3.0
 LOOKUP_THREADS = 8
@@ -48,9 +50,9 @@ def system_lookup(name: str, port: int) -> list[ResolveResult]:
 class VettedResolver(AbstractResolver):
     """Resolves within a deadline, on threads of its own so that slow name servers hold up nothing else."""
 
-    def __init__(self, lookup: Lookup, *, allow_private: bool) -> None:
+    def __init__(self, lookup: Lookup, vet: Vet) -> None:
         self._lookup = lookup
-        self._allow_private = allow_private
+        self._vet = vet
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lookup")
 
     async def resolve(
@@ -66,48 +68,48 @@ class VettedResolver(AbstractResolver):
             if error.errno in _NO_SUCH_NAME:
                 raise AddressRefused("no such name") from None
             raise
-        return vet_answers(answers, allow_private=self._allow_private)
+        return vet_answers(answers, self._vet)
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def vet_answers(answers: list[ResolveResult], *, allow_private: bool) -> list[ResolveResult]:
+def vet_answers(answers: list[ResolveResult], vet: Vet) -> list[ResolveResult]:
     """The first of `answers`, when every one of them may be connected to. Raises `AddressRefused`."""
     if not answers:
         raise AddressRefused("no address")
     for answer in answers:
-        refuse_forbidden(answer["host"], allow_private=allow_private)
+        refuse_forbidden(answer["host"], vet)
     return answers[:MAX_ANSWERS]
 
 
-def refuse_forbidden(address: str, *, allow_private: bool) -> None:
+def refuse_forbidden(address: str, vet: Vet) -> None:
     """Raises `AddressRefused` when `address` must not be connected to."""
-    reason = vet(address, allow_private=allow_private)
+    reason = vet(address)
     if reason is not None:
         log.warning("egress_refused", address=address, reason=reason)
         raise AddressRefused(reason)
 
 
-def guarded_socket_factory(*, allow_private: bool) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+def guarded_socket_factory(vet: Vet) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
     """Makes sockets only for addresses that may be connected to; runs right before each connect."""
 
     def make(address: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, _, target = address
-        refuse_forbidden(str(target[0]), allow_private=allow_private)
+        refuse_forbidden(str(target[0]), vet)
         return socket.socket(family, kind, protocol)
 
     return make
 
 
-def _guarded_response(*, allow_private: bool) -> type[aiohttp.ClientResponse]:
+def _guarded_response(vet: Vet) -> type[aiohttp.ClientResponse]:
     class GuardedResponse(aiohttp.ClientResponse):
         """Nothing of an answer is used before its sender has been vetted."""
 
         async def start(self, connection: Connection) -> aiohttp.ClientResponse:
             peer = connection.transport.get_extra_info("peername") if connection.transport else None
             if peer is not None:
-                refuse_forbidden(str(peer[0]), allow_private=allow_private)
+                refuse_forbidden(str(peer[0]), vet)
             return await super().start(connection)
 
     return GuardedResponse
@@ -115,22 +117,32 @@ def _guarded_response(*, allow_private: bool) -> type[aiohttp.ClientResponse]:
 
 @asynccontextmanager
 async def open_egress(
-    *, allow_private: bool, connect_timeout_seconds: float, lookup: Lookup = system_lookup
+    vet: Vet,
+    *,
+    connect_timeout_seconds: float,
+    lookup: Lookup = system_lookup,
+    ssl_ca_file: Path | None = None,
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """An HTTP client without proxies, cookies, credentials or decompression, that reaches only vetted addresses.
+
+    Certificates are always checked; `ssl_ca_file` adds an authority to those of the system.
 
     Deadlines beside the connect timeout are the caller's; so are redirects, which must be turned off per request and
     followed by hand, each through `admit`.
     """
-    resolver = VettedResolver(lookup, allow_private=allow_private)
+    resolver = VettedResolver(lookup, vet)
+    tls = ssl.create_default_context()
+    if ssl_ca_file is not None:
+        tls.load_verify_locations(ssl_ca_file)
     connector = aiohttp.TCPConnector(
         resolver=resolver,
-        socket_factory=guarded_socket_factory(allow_private=allow_private),
+        ssl=tls,
+        socket_factory=guarded_socket_factory(vet),
         limit=0,  # callers bound themselves: waiting here would run down a deadline that is meant for the server
     )
     async with aiohttp.ClientSession(
         connector=connector,
-        response_class=_guarded_response(allow_private=allow_private),
+        response_class=_guarded_response(vet),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_seconds),
         headers={"Accept-Encoding": "identity"},

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
 
 from pipeline.errors import JobFailed
 from pipeline.settings import FetchSettings
+from pipeline.storage.addresses import vet
 from pipeline.storage.attempts import attempt
 from pipeline.storage.client import Store
 from pipeline.storage.egress import Lookup, open_egress, system_lookup
@@ -27,9 +29,10 @@ async def open_fetch(store: Store, settings: FetchSettings, *, lookup: Lookup = 
     their time does not run yet."""
     places = asyncio.Semaphore(settings.concurrency)
     async with open_egress(
-        allow_private=settings.allow_private_addresses,
+        partial(vet, allow_private=settings.allow_private_addresses),
         connect_timeout_seconds=settings.connect_timeout_seconds,
         lookup=lookup,
+        ssl_ca_file=settings.ssl_ca_file,
     ) as session:
 
         async def fetch(ref: SourceRef) -> SourceBytes:

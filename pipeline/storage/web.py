@@ -31,7 +31,7 @@ async def fetch_web(session: aiohttp.ClientSession, source: str, settings: Fetch
                 async with _get(session, url, settings) as response:
                     if response.status not in _REDIRECTS:
                         return await _read(response, settings)
-                    url = _redirected(url, response.headers.get("Location"), policy)
+                    url = redirect_target(url, response.headers.get("Location"), policy)
     raise JobFailed(
         FailureCode.SOURCE_TOO_MANY_REDIRECTS,
         f"source: at most {settings.max_redirects} redirects are followed",
@@ -76,7 +76,7 @@ def check_status(status: int) -> None:
     raise JobFailed(code, f"source: its server must answer with status 200, got {status}", {"status": status})
 
 
-def _redirected(url: URL, location: str | None, policy: UrlPolicy) -> URL:
+def redirect_target(url: URL, location: str | None, policy: UrlPolicy) -> URL:
     """Where an answer sends us on from `url`; judged like a source of its own."""
     if not location:
         raise _protocol_error("a redirect without a target")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 import struct
@@ -20,6 +21,7 @@ class HostileServer:
     scheme: str
     requests: list[bytes] = field(default_factory=list)
     """The head of each request, in order."""
+    bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
 
     def url(self, path: str = "/picture.png") -> str:
@@ -28,9 +30,12 @@ class HostileServer:
 
 @asynccontextmanager
 async def hostile_server(
-    *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    *scripts: Script, tls: ssl.SSLContext | None = None, greeting: bytes = b""
 ) -> AsyncIterator[HostileServer]:
-    """Serve the n-th request by the n-th script; the last one serves all further requests."""
+    """Serve the n-th request by the n-th script; the last one serves all further requests.
+
+    A script begins when the request has come whole, its body included. `greeting` is said before any request.
+    """
     seen = HostileServer(0, "https" if tls else "http")
     open_tasks: set[asyncio.Task[None]] = set()
 
@@ -40,7 +45,9 @@ async def hostile_server(
         assert task is not None
         open_tasks.add(task)
         try:
+            writer.write(greeting)
             seen.requests.append(await reader.readuntil(b"\r\n\r\n"))
+            seen.bodies.append(await _read_body(seen.requests[-1].lower(), reader, writer))
             await scripts[min(len(seen.requests), len(scripts)) - 1](reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             writer.transport.abort()
@@ -50,7 +57,7 @@ async def hostile_server(
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, host, 0, ssl=tls)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     seen.port = server.sockets[0].getsockname()[1]
     try:
         yield seen
@@ -59,6 +66,13 @@ async def hostile_server(
         for task in list(open_tasks):
             task.cancel()
         await asyncio.gather(*open_tasks, return_exceptions=True)
+
+
+async def _read_body(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    if b"expect: 100-continue" in head:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: (\d+)", head)
+    return await reader.readexactly(int(length[1])) if length else b""
 
 
 def answer(body: bytes = b"picture", *, status: int = 200, headers: tuple[str, ...] = ()) -> Script:
@@ -79,6 +93,17 @@ def raw(data: bytes) -> Script:
 
 def redirect(location: str, status: int = 302) -> Script:
     return answer(b"", status=status, headers=(f"Location: {location}",))
+
+
+def slowly(script: Script, pause_seconds: float) -> Script:
+    """`script`, but only after a while."""
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reader.read(1), pause_seconds)
+        await script(reader, writer)
+
+    return slow
 
 
 def silent() -> Script:
