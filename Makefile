@@ -49,7 +49,7 @@ lock: $(UV)  ## write requirements/ anew from pyproject.toml
 
 $(UV): requirements/installer.txt
 	$(PYTHON) -m venv --clear build/installer
-	build/installer/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/installer.txt
+	build/installer/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/installer.txt
 	touch $@
 
 # Up to 3.12: the setup script of basicsr fails on 3.13. Where no such Python is installed, uv fetches one.
