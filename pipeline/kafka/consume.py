@@ -1,6 +1,7 @@
-"""aiokafka -> a stream of `Received`: both lanes in one group, pausing, rebalances, and commits of finished work."""
+"""aiokafka -> a stream of `Received` for each lane: one group, pausing, rebalances, and commits of finished work."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,14 +19,14 @@ from pipeline.kafka.poll import Poller, PollFailed
 from pipeline.kafka.records import Position, Received
 from pipeline.settings import KafkaSettings
 from pipeline.telemetry import metrics
-from schemas.topics import Topics
+from schemas.topics import Lane, Topics
 
 CAPACITY = 16
-"""Records that wait between the poll loop and intake."""
+"""Records of a lane that wait between the poll loop and intake."""
 GIVE_UP_SECONDS = 300.0
 """Joining the group or polling may fail for this long before the process had better be started anew."""
 PAUSE_AFTER_SECONDS = 0.2
-"""How long the hand-off may be full before fetching is paused."""
+"""How long a lane's hand-off may be full before fetching for it is paused."""
 
 
 def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -55,11 +56,12 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
 
 
 class Consumer:
-    """The requests, as an asynchronous iterator; made for one reader on one event loop.
+    """The requests of each lane, as asynchronous iterators; made for one reader a lane on one event loop.
 
     Entering joins the group; it raises `ServiceUnreachable` at once when the broker cannot be reached, and
-    `TopicsMissing`. Leaving ends the iteration, commits what is finished, leaves the group and takes a bounded time.
-    Iterating raises `ServiceUnreachable` when polling has failed for `give_up_seconds`.
+    `TopicsMissing`. Leaving ends the iterations, commits what is finished, leaves the group and takes a bounded time.
+    Iterating raises `ServiceUnreachable` when polling has failed for `give_up_seconds`. A lane that nobody reads is
+    paused by itself and holds up no other.
     """
 
     def __init__(
@@ -71,15 +73,16 @@ class Consumer:
         capacity: int = CAPACITY,
         give_up_seconds: float = GIVE_UP_SECONDS,
     ) -> None:
-        lanes = {topic.name: lane for lane, topic in topics.requests.items()}
         self._settings = settings
-        self._topics = tuple(lanes)
+        self._lanes = {topic.name: lane for lane, topic in topics.requests.items()}
         self._ledger = ledger
         self._give_up_seconds = give_up_seconds
-        self._handoff = Handoff(capacity)
-        self._membership = Membership(ledger, self._handoff, commit=self._commit, assigned=self._steer)
+        self._handoffs = {lane: Handoff(capacity) for lane in topics.requests}
+        self._membership = Membership(ledger, self._drop, commit=self._commit, assigned=self._steer)
         self._commits = Commits(ledger, lambda: self._membership.epoch, timeout_seconds=settings.revoke_budget_seconds)
-        self._poller = Poller(lanes, lambda: self._membership.epoch, self._deliver, give_up_seconds=give_up_seconds)
+        self._poller = Poller(
+            self._lanes, lambda: self._membership.epoch, self._deliver, give_up_seconds=give_up_seconds
+        )
         self._stopping = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._client: AIOKafkaConsumer | None = None
@@ -87,7 +90,7 @@ class Consumer:
     async def __aenter__(self) -> Self:
         async with administration(self._settings) as admin:
             # Subscribing to a topic that is missing waits for it for a long time, or creates it with other settings.
-            await admin.require(self._topics)
+            await admin.require(tuple(self._lanes))
         client = await join(self._settings, self._create, give_up_seconds=self._give_up_seconds)
         committing = self._commits.every(self._settings.commit_interval_seconds, client, self._stopping)
         self._tasks = {
@@ -99,7 +102,8 @@ class Consumer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._handoff.close()
+        for handoff in self._handoffs.values():
+            handoff.close()
         self._stopping.set()
         try:
             for name, task in self._tasks.items():
@@ -108,15 +112,9 @@ class Consumer:
             if self._client is not None:
                 await stop_bounded("consumer", self._client.stop())
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Received:
-        record = await self._handoff.take()
-        if record is None:
-            raise StopAsyncIteration
-        self._steer()
-        return record
+    def lane(self, lane: Lane) -> "LaneRecords":
+        """The records of one lane. Cancelling a wait for the next loses nothing."""
+        return LaneRecords(self._handoffs[lane], self._steer)
 
     def finish(self, position: Position) -> None:
         """The record's work is done for good: its event is acknowledged, or it is parked. Commits follow."""
@@ -124,11 +122,13 @@ class Consumer:
 
     def pause(self) -> None:
         """Hand out nothing until `resume`. Membership and partitions are kept, through rebalances too."""
-        self._handoff.hold()
+        for handoff in self._handoffs.values():
+            handoff.hold()
         self._steer()
 
     def resume(self) -> None:
-        self._handoff.release()
+        for handoff in self._handoffs.values():
+            handoff.release()
         self._steer()
 
     @property
@@ -144,20 +144,27 @@ class Consumer:
     def _create(self, servers: list[str]) -> AIOKafkaConsumer:
         """A client that tells our membership of rebalances, from the first one on, which is before it has started."""
         self._client = AIOKafkaConsumer(bootstrap_servers=servers, **consumer_options(self._settings))
-        self._client.subscribe(self._topics, listener=self._membership)
+        self._client.subscribe(tuple(self._lanes), listener=self._membership)
         return self._client
 
     def _deliver(self, record: Received) -> None:
         self._ledger.start(record.position)
-        self._handoff.put(record)
+        self._handoffs[record.lane].put(record)
+
+    def _drop(self) -> int:
+        return sum(handoff.drop() for handoff in self._handoffs.values())
+
+    def _fail(self, error: Exception) -> None:
+        for handoff in self._handoffs.values():
+            handoff.fail(error)
 
     async def _poll(self, client: AIOKafkaConsumer) -> None:
         try:
             await self._poller.run(client, self._make_room, self._stopping)
         except PollFailed as failed:
-            self._handoff.fail(unreachable(self._settings, str(failed)))
+            self._fail(unreachable(self._settings, str(failed)))
         except Exception as error:
-            self._handoff.fail(error)
+            self._fail(error)
             raise
 
     async def _commit(self) -> None:
@@ -165,17 +172,39 @@ class Consumer:
             await self._commits.commit(self._client)
 
     async def _make_room(self) -> None:
-        """Give the reader a moment before pausing: a pause throws away what was fetched, and then costs a fetch."""
-        await wait_until(self._handoff.wanting, PAUSE_AFTER_SECONDS)
+        """Give the readers a moment before pausing: a pause throws away what was fetched, and then costs a fetch."""
+        paused = {self._lanes[partition.topic] for partition in self._client.paused()} if self._client else set()
+        for lane, handoff in self._handoffs.items():
+            if lane not in paused:
+                await wait_until(handoff.wanting, PAUSE_AFTER_SECONDS)
         self._steer()
 
     def _steer(self) -> None:
-        """Pause or resume as the hand-off wishes. aiokafka forgets pauses at each rebalance, hence again and again."""
+        """Pause or resume as the hand-offs wish. aiokafka forgets pauses at each rebalance, hence again and again."""
         if self._client is None:
             return
-        paused, wanting = self._client.paused(), self._handoff.wanting.is_set()
-        if wanting:
-            self._client.resume(*paused)
-        else:
-            self._client.pause(*(self._client.assignment() - paused))
-        metrics.INTAKE_PAUSED.set(not wanting)
+        wanting = {lane for lane, handoff in self._handoffs.items() if handoff.wanting.is_set()}
+        paused = self._client.paused()
+        unwanted = {each for each in self._client.assignment() if self._lanes[each.topic] not in wanting}
+        self._client.resume(*(paused - unwanted))
+        self._client.pause(*(unwanted - paused))
+        for lane in self._handoffs:
+            metrics.INTAKE_PAUSED.labels(lane).set(lane not in wanting)
+
+
+class LaneRecords:
+    """The records of one lane, until the consumer is left."""
+
+    def __init__(self, handoff: Handoff, taken: Callable[[], None]) -> None:
+        self._handoff = handoff
+        self._taken = taken
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Received:
+        record = await self._handoff.take()
+        if record is None:
+            raise StopAsyncIteration
+        self._taken()
+        return record

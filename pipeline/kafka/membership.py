@@ -1,11 +1,10 @@
-"""What this member of the group holds: learns of every rebalance and keeps ledger and hand-off in step with it."""
+"""What this member of the group holds: learns of every rebalance and keeps ledger and hand-offs in step with it."""
 
 from collections.abc import Awaitable, Callable
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
-from pipeline.kafka.handoff import Handoff
 from pipeline.kafka.offsets import OffsetLedger
 from pipeline.telemetry import metrics
 
@@ -23,7 +22,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
     def __init__(
         self,
         ledger: OffsetLedger,
-        handoff: Handoff,
+        drop: Callable[[], int],
         *,
         commit: Callable[[], Awaitable[None]],
         assigned: Callable[[], None],
@@ -31,13 +30,13 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
         self.epoch = 0
         self.partitions: frozenset[TopicPartition] = frozenset()
         self._ledger = ledger
-        self._handoff = handoff
+        self._drop = drop
         self._commit = commit
         self._assigned = assigned
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Stop handing out, commit what is finished, forget the rest."""
-        dropped = self._handoff.drop()
+        dropped = self._drop()
         await self._commit()
         self._ledger.revoke()
         self.partitions = frozenset()

@@ -37,7 +37,7 @@ IN_FLIGHT_JOBS = Gauge("upscale_in_flight_jobs", "Jobs taken from Kafka and not 
 IN_FLIGHT_PIXELS = Gauge("upscale_in_flight_pixels", "Source pixels held in memory.")
 IN_FLIGHT_BYTES = Gauge("upscale_in_flight_bytes", "Source bytes held in memory.")
 # 1 while consumption is paused because a budget is full.
-INTAKE_PAUSED = Gauge("upscale_intake_paused", "Whether intake is paused.")
+INTAKE_PAUSED = Gauge("upscale_intake_paused", "Whether intake is paused.", ["lane"])
 
 # Tiles a launch carries. Near the limit under backlog; near 1 under backlog means that shapes do not match.
 BATCH_TILES = Histogram(

@@ -116,7 +116,7 @@ def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> 
         divide=cut,
         infer=infer,
         assemble=partial(assemble, native_scale=job.model.scale, scale=options.scale),
-        encode=partial(encode, format=options.output_format, quality=options.quality),
+        encode=partial(encode, output_format=options.output_format, quality=options.quality),
         store=store,
         off_loop=partial(_off_loop, rooms.threads),
     )

@@ -12,7 +12,7 @@ from pipeline.kafka.offsets import OffsetLedger
 from pipeline.kafka.publish import Publisher
 from pipeline.kafka.records import Received
 from pipeline.settings import KafkaSettings
-from schemas.topics import Topics
+from schemas.topics import Lane, Topics
 from tests.support.broker import PATIENCE_SECONDS, until
 
 
@@ -33,8 +33,9 @@ async def consuming(settings: KafkaSettings, topics: Topics, *, capacity: int = 
         yield consumer
 
 
-async def take(consumer: Consumer, count: int) -> list[Received]:
-    return [await anext(consumer) for _ in range(count)]
+async def take(consumer: Consumer, count: int, lane: Lane = Lane.INTERACTIVE) -> list[Received]:
+    """The next records of one lane."""
+    return [await anext(consumer.lane(lane)) for _ in range(count)]
 
 
 async def committed(settings: KafkaSettings, topic: str) -> dict[int, int]:

@@ -34,7 +34,7 @@ async def test_consumer_receives_what_the_publisher_sent(kafka: KafkaSettings, t
     async with Publisher(kafka) as publisher:
         await publisher.publish(topics.requests[Lane.BULK].name, message, headers=(("traceparent", b"00-1"),))
     async with consuming(kafka, topics) as consumer:
-        record = await anext(consumer)
+        record = await anext(consumer.lane(Lane.BULK))
     assert (record.key, record.value, record.lane) == (message.key, message.value, Lane.BULK)
     assert record.headers == (("ce_id", b"1"), ("traceparent", b"00-1"))
 
@@ -70,7 +70,7 @@ async def test_request_in_work_is_delivered_again_when_its_worker_is_lost(
     lost.cancel()
     await asyncio.wait({lost})
     async with consuming(kafka, topics) as consumer:
-        assert (await anext(consumer)).value == b"lost"
+        assert (await anext(consumer.lane(Lane.INTERACTIVE))).value == b"lost"
 
 
 async def test_paused_consumer_hands_out_nothing_and_stays_a_member(
@@ -133,12 +133,12 @@ async def test_consumer_that_nobody_reads_from_stops_fetching_and_then_goes_on(
 
         async def paused() -> bool:
             await put(kafka, topics.events.name, b"tick")
-            return metrics.INTAKE_PAUSED._value.get() == 1
+            return metrics.INTAKE_PAUSED.labels(Lane.INTERACTIVE)._value.get() == 1
 
         await until(paused)
-        assert len(consumer._handoff._records) == 4
+        assert len(consumer._handoffs[Lane.INTERACTIVE]._records) == 4
         assert [record.value for record in await take(consumer, 50)] == values
-        assert metrics.INTAKE_PAUSED._value.get() == 0
+        assert metrics.INTAKE_PAUSED.labels(Lane.INTERACTIVE)._value.get() == 0
 
 
 async def test_two_consumers_share_the_requests_and_lose_none_when_one_joins_late(
@@ -152,7 +152,7 @@ async def test_two_consumers_share_the_requests_and_lose_none_when_one_joins_lat
 
     async def worker() -> None:
         async with consuming(kafka, topics, capacity=2) as consumer:
-            async for record in consumer:
+            async for record in consumer.lane(Lane.INTERACTIVE):
                 seen.append(record)
                 consumer.finish(record.position)
                 half_seen.set()
@@ -178,9 +178,9 @@ async def test_record_that_cannot_be_read_holds_up_its_own_partition_only(
     """Records before it are not lost, records elsewhere flow on, and nothing behind it is passed over in silence."""
     await put_unreadable(kafka, requests, partition=0, before=[b"before"])
     async with consuming(kafka, topics) as consumer:
-        assert (await anext(consumer)).value == b"before"
+        assert (await anext(consumer.lane(Lane.INTERACTIVE))).value == b"before"
         await put(kafka, topics.requests[Lane.BULK].name, b"elsewhere")
-        assert (await anext(consumer)).value == b"elsewhere"
+        assert (await anext(consumer.lane(Lane.BULK))).value == b"elsewhere"
 
 
 async def put_unreadable(settings: KafkaSettings, topic: str, *, partition: int, before: list[bytes]) -> None:
@@ -213,16 +213,30 @@ async def test_reader_learns_that_polling_has_failed_for_good(kafka: KafkaSettin
         consumer._poller._give_up_seconds = 0
         consumer._client.getmany = fails
         with pytest.raises(ServiceUnreachable, match="polling has failed for 0 s: KafkaConnectionError"):
-            await anext(consumer)
+            await anext(consumer.lane(Lane.BULK))
 
 
 async def test_iteration_ends_when_the_consumer_is_left(kafka: KafkaSettings, topics: Topics) -> None:
     """Whoever still reads is answered."""
 
     async def read_all(consumer: Consumer) -> int:
-        return len([record async for record in consumer])
+        return len([record async for record in consumer.lane(Lane.BULK)])
 
     async with consuming(kafka, topics) as consumer:
         reader = asyncio.create_task(read_all(consumer))
         await asyncio.sleep(0)
     assert await reader == 0
+
+
+async def test_lane_that_nobody_reads_holds_up_no_other(kafka: KafkaSettings, topics: Topics, requests: str) -> None:
+    """An interactive request arrives although bulk records fill their hand-off and more of them wait."""
+    await put(kafka, topics.requests[Lane.BULK].name, *(b"%d" % number for number in range(50)))
+    async with consuming(kafka, topics, capacity=4) as consumer:
+
+        async def full() -> bool:
+            await put(kafka, topics.events.name, b"tick")
+            return metrics.INTAKE_PAUSED.labels(Lane.BULK)._value.get() == 1
+
+        await until(full)
+        await put(kafka, requests, b"urgent")
+        assert (await anext(consumer.lane(Lane.INTERACTIVE))).value == b"urgent"

@@ -24,7 +24,7 @@ async def test_dead_letter_keeps_key_and_value_and_says_where_from_and_why(
     async with Publisher(kafka) as publisher:
         await park(publisher, topics.requests[Lane.BULK].name, record, "malformed_json", "line 1")
     async with consuming(kafka, topics) as consumer:
-        parked = await anext(consumer)
+        parked = await anext(consumer.lane(Lane.BULK))
     headers = dict(parked.headers)
     assert (parked.key, parked.value) == (None, b"\x00\xff{")
     assert headers[names.DEAD_LETTER_REASON] == b"malformed_json"
@@ -38,7 +38,7 @@ async def test_dead_letter_that_is_too_large_is_parked_without_its_value(kafka: 
     async with Publisher(kafka) as publisher:
         await park(publisher, topics.requests[Lane.BULK].name, make_received(value=value), "too_large", "17 MiB")
     async with consuming(kafka, topics) as consumer:
-        parked = await anext(consumer)
+        parked = await anext(consumer.lane(Lane.BULK))
     assert (parked.key, parked.value) == (b"job-1", None)
     assert dict(parked.headers)[names.VALUE_OMITTED] == b"%d" % len(value)
 
@@ -49,7 +49,7 @@ async def test_large_dead_letter_is_parked_whole(kafka: KafkaSettings, topics: T
     async with Publisher(kafka) as publisher:
         await park(publisher, topics.requests[Lane.BULK].name, make_received(value=value), "too_large", "3 MiB")
     async with consuming(kafka, topics) as consumer:
-        assert (await anext(consumer)).value == value
+        assert (await anext(consumer.lane(Lane.BULK))).value == value
 
 
 async def test_event_that_is_too_large_is_refused_by_name(kafka: KafkaSettings, topics: Topics) -> None:

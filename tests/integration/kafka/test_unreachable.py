@@ -112,6 +112,6 @@ async def test_consumer_leaves_in_bounded_time_when_the_broker_is_gone(tmp_path:
         async with Publisher(settings) as publisher:
             await publisher.send(topics.requests[Lane.BULK].name, key=None, value=b"x", headers=())
         async with asyncio.timeout(60), Consumer(settings, topics, OffsetLedger()) as leaving:
-            record = await anext(leaving)
+            record = await anext(leaving.lane(Lane.BULK))
             leaving.finish(record.position)
             await broker.child.kill()

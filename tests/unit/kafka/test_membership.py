@@ -19,7 +19,7 @@ class Scene:
         self.handoff = Handoff(4)
         self.committed: list[dict[tuple[str, int], int]] = []
         self.told = 0
-        self.membership = Membership(self.ledger, self.handoff, commit=self.commit, assigned=self.assigned)
+        self.membership = Membership(self.ledger, self.handoff.drop, commit=self.commit, assigned=self.assigned)
 
     async def commit(self) -> None:
         self.committed.append(self.ledger.commitable())

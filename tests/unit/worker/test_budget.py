@@ -74,13 +74,12 @@ async def test_hold_admits_in_turn_although_a_later_one_would_fit() -> None:
         async with budget.hold(amount):
             order.append(name)
 
-    async with asyncio.TaskGroup() as tasks:
-        async with budget.hold(8):
-            tasks.create_task(take("large", 9))
-            await turns()
-            tasks.create_task(take("small", 1))
-            await turns()
-            assert order == []
+    async with asyncio.TaskGroup() as tasks, budget.hold(8):
+        tasks.create_task(take("large", 9))
+        await turns()
+        tasks.create_task(take("small", 1))
+        await turns()
+        assert order == []
     assert order == ["large", "small"]
 
 

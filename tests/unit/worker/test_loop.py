@@ -55,8 +55,8 @@ class Scene:
     async def run(self, *, jobs_per_lane: int = 8) -> None:
         ports = Ports(
             records=self,
-            do=lambda job: self.doing(job),
-            say=lambda event: self.saying(event),
+            do=self.doing,
+            say=self.saying,
             announce=lambda event: self.log.append(("announce", event.job_id)),
             park=self._park,
             pause=self._pause,
@@ -162,17 +162,20 @@ async def test_worker_repeats_an_outcome_until_the_broker_has_it() -> None:
 async def test_worker_holds_no_more_jobs_of_a_lane_than_allowed_and_never_lets_one_lane_block_the_other() -> None:
     """A bulk run that fills its places leaves the interactive ones free."""
     scene = Scene(*(received(n) for n in range(6)), received(100, lane=Lane.INTERACTIVE))
-    release = asyncio.Event()
+    full, release = asyncio.Event(), asyncio.Event()
     running: set[str] = set()
     most = 0
 
     async def hold(job: Job) -> Done:
         nonlocal most
         if job.lane is Lane.INTERACTIVE:
+            await full.wait()
             release.set()
             return DONE
         running.add(job.request.job_id)
         most = max(most, len(running))
+        if len(running) == 2:
+            full.set()
         await release.wait()
         running.discard(job.request.job_id)
         return DONE
