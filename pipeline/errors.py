@@ -3,7 +3,8 @@
 PipelineError
 ├── JobFailed            one job ends as `upscale.failed`; carries a code of schemas/failures.py
 │   └── JobExpired       ... or as `upscale.expired`
-└── ServiceUnreachable   the program cannot start or go on; its text is for the operator
+├── ServiceUnreachable   the program cannot start or go on; its text is for the operator
+└── CannotListen         a port of ours is taken or not ours to take; its text is for the operator
 """
 
 from collections.abc import Mapping
@@ -49,4 +50,12 @@ class ServiceUnreachable(PipelineError):
         super().__init__(f"cannot reach the {service} at {address}: {reason}; set {setting} to change the address")
         self.service = service
         self.address = address
+        self.setting = setting
+
+
+class CannotListen(PipelineError):
+    """We cannot offer a service: which, at which address, why, and which setting changes that."""
+
+    def __init__(self, service: str, host: str, port: int, setting: str, reason: str) -> None:
+        super().__init__(f"cannot listen on {host}:{port} for {service}: {reason}; set {setting} to another port")
         self.setting = setting
