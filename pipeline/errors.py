@@ -5,7 +5,8 @@ PipelineError
 │   └── JobExpired       ... or as `upscale.expired`
 ├── ShuttingDown         the work was given up because the program stops; its record stays uncommitted
 ├── ServiceUnreachable   the program cannot start or go on; its text is for the operator
-└── ServiceRefused       the same, when the service answers but will not work with us as we are set up
+├── ServiceRefused       the same, when the service answers but will not work with us as we are set up
+└── CannotListen         a port of ours is taken or not ours to take; its text is for the operator
 """
 
 from collections.abc import Mapping
@@ -65,4 +66,12 @@ class ServiceRefused(PipelineError):
         super().__init__(f"the {service} at {address} cannot be used: {reason}; see {setting}")
         self.service = service
         self.address = address
+        self.setting = setting
+
+
+class CannotListen(PipelineError):
+    """We cannot offer a service: which, at which address, why, and which setting changes that."""
+
+    def __init__(self, service: str, host: str, port: int, setting: str, reason: str) -> None:
+        super().__init__(f"cannot listen on {host}:{port} for {service}: {reason}; set {setting} to another port")
         self.setting = setting

@@ -1,0 +1,70 @@
+"""Logging, configured once by the command line: one JSON object a line on stdout, or lines for people.
+
+Whatever third-party libraries log through the standard library takes the same way.
+"""
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from pipeline.settings import TelemetrySettings
+from pipeline.telemetry.redaction import plain, redacted
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure(settings: TelemetrySettings, stream: TextIO | None = None) -> None:
+    """Send all logging of this process to `stream`, stdout by default. Call once, before anything logs."""
+    out = stream or sys.stdout
+    level = LEVELS[settings.log_level]
+    structlog.configure(
+        processors=[*_SHARED, *_rendering(settings, out)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries log whole requests, signatures included, at debug level; and their info is not ours.
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[_ToStructlog()], force=True)
+    logging.captureWarnings(capture=True)
+
+
+def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Hide secrets and make every value one that JSON can carry."""
+    return {name: redacted(name, value) for name, value in event.items()}
+
+
+def _to_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return orjson.dumps(event).decode()
+
+
+_SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
+def _rendering(settings: TelemetrySettings, out: TextIO) -> tuple[Processor, ...]:
+    """Exceptions become text before anything is hidden, for their words may hold a URL too."""
+    if settings.log_format == "console":
+        return structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer(colors=out.isatty())
+    return structlog.processors.format_exc_info, redact, _to_json
+
+
+class _ToStructlog(logging.Handler):
+    """Hands records of the standard library over, so that there is one format and one redaction."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"logger": record.name}
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        try:
+            event = record.getMessage()
+        except (TypeError, ValueError):
+            event = f"{record.msg} {plain(record.args)}"
+        level = max((known for known in LEVELS.values() if known <= record.levelno), default=logging.DEBUG)
+        structlog.get_logger().log(level, event, **fields)
