@@ -3,7 +3,8 @@
 PipelineError
 ├── JobFailed            one job ends as `upscale.failed`; carries a code of schemas/failures.py
 │   └── JobExpired       ... or as `upscale.expired`
-└── ServiceUnreachable   the program cannot start or go on; its text is for the operator
+├── ServiceUnreachable   the program cannot start or go on; its text is for the operator
+└── ServiceRefused       the same, when the service answers but will not work with us as we are set up
 """
 
 from collections.abc import Mapping
@@ -47,6 +48,16 @@ class ServiceUnreachable(PipelineError):
 
     def __init__(self, service: str, address: str, setting: str, reason: str) -> None:
         super().__init__(f"cannot reach the {service} at {address}: {reason}; set {setting} to change the address")
+        self.service = service
+        self.address = address
+        self.setting = setting
+
+
+class ServiceRefused(PipelineError):
+    """A service answers but not as we need it: which, at which address, what is wrong, and which setting to look at."""
+
+    def __init__(self, service: str, address: str, setting: str, reason: str) -> None:
+        super().__init__(f"the {service} at {address} cannot be used: {reason}; see {setting}")
         self.service = service
         self.address = address
         self.setting = setting

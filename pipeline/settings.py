@@ -86,10 +86,14 @@ class StoreSettings(Room):
     access_key: str | None = None
     """Unset lets the AWS chain find credentials (role, profile, instance)."""
     secret_key: SecretStr | None = None
+    ssl_ca_file: Path | None = None
+    """Certificate authority to trust instead of the system's."""
     source_buckets: tuple[str, ...] = ()
     """Other buckets that `s3://` sources may name. Our own results and uploads are always readable."""
     connect_timeout_seconds: Seconds = 5.0
     read_timeout_seconds: Seconds = 30.0
+    connections: Positive = 32
+    """Most connections to the store at a time, multipart uploads included."""
     attempts: Positive = 3
     """Tries of one store operation, the first included, before the job fails."""
     multipart_threshold_bytes: Positive = 16 * 2**20
@@ -103,6 +107,10 @@ class FetchSettings(Room):
     """Accept `http://` sources. Plain text can be read and changed on the way."""
     allow_private_addresses: bool = False
     """Accept sources at private and loopback addresses. For development: it opens the inner network to callers."""
+    extra_ports: tuple[Port, ...] = ()
+    """Ports that sources may name beside 443 and 80; private addresses, once accepted, may have any."""
+    ssl_ca_file: Path | None = None
+    """Certificate authority to trust beside the system's."""
     max_bytes: Positive = 64 * 2**20
     connect_timeout_seconds: Seconds = 5.0
     first_byte_timeout_seconds: Seconds = 10.0
