@@ -74,7 +74,7 @@ class Poller:
         while not stopping.is_set():
             await prepare()
             try:
-                turn += await self._poll(client, lane_of_turn(turn))
+                records = await self._poll(client, lane_of_turn(turn))
             except Exception as error:
                 metrics.POLL_FAILURES.inc()
                 log.warning("poll_failed", error=repr(error))
@@ -83,19 +83,19 @@ class Poller:
                     raise PollFailed(f"polling has failed for {self._give_up_seconds:g} s: {error!r}") from error
                 await wait_until(stopping, self._back_off())
             else:
-                failing_since = None
-                self.last_poll = self._now()
+                failing_since, self.last_poll = None, self._now()
+                for record in records:
+                    self._deliver(record)
+                turn += len(records)
 
-    async def _poll(self, client: AIOKafkaConsumer, lane: Lane) -> int:
-        """Deliver at most one record, of `lane` if it has one; how many it was."""
+    async def _poll(self, client: AIOKafkaConsumer, lane: Lane) -> list[Received]:
+        """At most one record, of `lane` if it has one."""
         first = [partition for partition in client.assignment() if self._lanes[partition.topic] is lane]
         found = await client.getmany(*first, timeout_ms=0, max_records=1) if first else {}
         found = found or await client.getmany(timeout_ms=POLL_MS, max_records=1)
-        # No await between the poll and the stamp: the epoch is still the one the record was fetched in.
+        # No await from the poll to the stamp and on to delivery: the epoch is the one the record was fetched in.
         records = [record for batch in found.values() for record in batch]
-        for record in records:
-            self._deliver(received(record, self._lanes[record.topic], self._epoch()))
-        return len(records)
+        return [received(record, self._lanes[record.topic], self._epoch()) for record in records]
 
 
 def lane_of_turn(turn: int) -> Lane:

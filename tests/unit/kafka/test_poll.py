@@ -108,6 +108,18 @@ async def test_poller_forgets_earlier_errors_once_a_poll_succeeds() -> None:
     assert len(await Run(client, turn_seconds=50).turns_of(4)) == 1
 
 
+async def test_poller_does_not_survive_a_record_that_it_cannot_deliver() -> None:
+    """The record would be lost: its offset has passed, and nobody has it."""
+    run = Run(stocked(interactive=2))
+
+    def broken(_: Received) -> None:
+        raise KeyError("ledger")
+
+    run.poller._deliver = broken
+    with pytest.raises(KeyError, match="ledger"):
+        await run.turns_of(2)
+
+
 async def test_poller_tells_when_it_last_succeeded() -> None:
     """Liveness is read from this: it moves with each good poll and stands still with a failed one."""
     client = stocked()
