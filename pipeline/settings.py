@@ -286,19 +286,3 @@ def _written(value: object) -> str:
 def variable(*path: str) -> str:
     """The environment variable of a field: `variable("kafka", "servers")` is `UPSCALE_KAFKA__SERVERS`."""
     return PREFIX + SEPARATOR.join(path).upper()
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The variables that make another process of this program read the same settings. Holds secrets: never log it."""
-    return {
-        variable(room, field): _written(getattr(getattr(settings, room), field))
-        for room in type(settings).model_fields
-        for field in type(getattr(settings, room)).model_fields
-        if getattr(getattr(settings, room), field) is not None
-    }
-
-
-def _written(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    return orjson.dumps(value).decode() if isinstance(value, (bool, tuple)) else str(value)

@@ -37,6 +37,7 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
         if not path.is_file():
             raise PipelineError(f"{path}: no such file")
     pictures = arguments.pictures or write_small(arguments.output / "before")
+    (arguments.output / "after").mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="upscale-demo-") as state:
         return asyncio.run(_demo(pictures, options_of(arguments), arguments.output, Path(state), config))
 

@@ -101,6 +101,7 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Exit code 0 when every picture was upscaled, 1 when one was not."""
     pictures = [named(name) for name in arguments.pictures]
     asked = Asked(options_of(arguments), arguments.tenant, Lane(arguments.lane))
+    arguments.output.mkdir(parents=True, exist_ok=True)
     try:
         ended = asyncio.run(_submit(pictures, asked, arguments, config))
     except TimeoutError:
@@ -130,13 +131,12 @@ def named(name: str) -> Picture:
 async def submit(
     session: Session, pictures: Sequence[Picture], asked: Asked, folder: Path, *, as_json: bool = False
 ) -> list[Ended]:
-    """Upload, ask, show progress and download into `folder`; returns when every picture has ended."""
+    """Upload, ask, show progress and download into `folder`, which exists; returns when every picture has ended."""
     jobs = {str(uuid4()): picture for picture in pictures}
     for job_id, picture in jobs.items():
         source = await session.upload(picture.path, asked.tenant) if picture.path else picture.name
         request = UpscaleRequested(job_id=job_id, tenant=asked.tenant, source=source, options=asked.options)
         await session.ask(request, asked.lane)
-    folder.mkdir(parents=True, exist_ok=True)
     ended: list[Ended] = []
     with Display(Console(quiet=as_json), {job_id: picture.name for job_id, picture in jobs.items()}) as display:
         async for event in session.events(set(jobs)):

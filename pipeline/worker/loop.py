@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from pipeline.errors import JobFailed
+from pipeline.errors import JobFailed, ShuttingDown
 from pipeline.kafka.records import Position, Received
 from pipeline.telemetry import metrics, tracing
 from pipeline.telemetry.stage import stage
@@ -48,13 +48,17 @@ class Ports:
     """Wait before the given repeat of an unacknowledged publish, counted from 1."""
 
 
+Accept = Callable[[Received], Job | Refused | Undecodable]
+"""Understands a record; contacts nothing."""
+
+
 class Worker:
     """Runs jobs of all lanes side by side, at most `jobs_per_lane` of each."""
 
     def __init__(
         self,
         ports: Ports,
-        accept: Callable[[Received], Job | Refused | Undecodable],
+        accept: Accept,
         *,
         jobs_per_lane: int,
         now: Callable[[], float],
@@ -63,27 +67,36 @@ class Worker:
         self._accept = accept
         self._now = now
         self._jobs_per_lane = jobs_per_lane
+        self._taking: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
-        """Work until the records end and what is in hand is finished.
+        """Work until the records end or `stop` is called, and what is in hand is finished.
 
-        Cancelling gives up what is in hand: it stays uncommitted and is handed out again elsewhere.
+        Cancelling gives up what is in hand: it stays uncommitted and is handed out again elsewhere. Raises what the
+        records raise when they end for a reason.
         """
-        async with asyncio.TaskGroup() as lanes:
-            for lane in Lane:
-                lanes.create_task(self._take(lane))
+        try:
+            async with asyncio.TaskGroup() as jobs:
+                self._taking = [jobs.create_task(self._take(lane, jobs)) for lane in Lane]
+        except BaseExceptionGroup as group:
+            # All lanes read from one consumer and end for the same reason; a group would hide what it is.
+            raise group.exceptions[0] from group
 
-    async def _take(self, lane: Lane) -> None:
-        """A slot is taken before a record is, so that a record never waits here while another worker is free."""
-        slots = asyncio.Semaphore(self._jobs_per_lane)
+    def stop(self) -> None:
+        """Take no more records; `run` returns when those in hand are finished."""
+        for taking in self._taking:
+            taking.cancel()
+
+    async def _take(self, lane: Lane, jobs: asyncio.TaskGroup) -> None:
+        """A place is taken before a record is, so that a record never waits here while another worker is free."""
+        places = asyncio.Semaphore(self._jobs_per_lane)
         records = aiter(self._ports.records.lane(lane))
-        async with asyncio.TaskGroup() as jobs:
-            while True:
-                await slots.acquire()
-                received = await anext(records, None)
-                if received is None:
-                    return
-                jobs.create_task(self._handle(received)).add_done_callback(lambda _: slots.release())
+        while True:
+            await places.acquire()
+            received = await anext(records, None)
+            if received is None:
+                return
+            jobs.create_task(self._handle(received)).add_done_callback(lambda _: places.release())
 
     async def _handle(self, received: Received) -> None:
         metrics.IN_FLIGHT_JOBS.labels(received.lane).inc()
@@ -91,6 +104,8 @@ class Worker:
             with tracing.job_span(received.headers):
                 await self._settle(received)
             self._ports.records.finish(received.position)
+        except ShuttingDown as given_up:
+            log.warning("job_given_up", origin=received.position.origin, reason=str(given_up))
         finally:
             metrics.IN_FLIGHT_JOBS.labels(received.lane).dec()
 
@@ -117,6 +132,8 @@ class Worker:
         self._ports.announce(UpscaleStarted(job_id=request.job_id, tenant=request.tenant, labels=request.labels))
         try:
             done = await self._ports.do(job)
+        except ShuttingDown:
+            raise
         except JobFailed as error:
             return outcome.failed(request, error)
         except Exception as error:

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 from pipeline import __version__
 from pipeline.batching.batch import Batcher
 from pipeline.batching.work import BatchKey, TileWork
-from pipeline.errors import JobExpired
+from pipeline.errors import JobExpired, JobFailed, ShuttingDown
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel
 from pipeline.imaging.decode import Decoded
@@ -61,7 +61,11 @@ class Rooms:
 
 
 async def do(job: Job, rooms: Rooms) -> Done:
-    """One job, from its reference to its stored result. Raises `JobFailed`, or `JobExpired` at its deadline."""
+    """One job, from its reference to its stored result.
+
+    Raises `JobFailed`, `JobExpired` at its deadline, and `ShuttingDown` when the device died under it: another worker
+    will do it then, and its caller need not hear of it.
+    """
     try:
         async with asyncio.timeout_at(job.deadline) as deadline, AsyncExitStack() as held:
             model = await rooms.lane.prepare(job.model.name)
@@ -69,6 +73,10 @@ async def do(job: Job, rooms: Rooms) -> Done:
     except TimeoutError:
         if deadline.expired():
             raise JobExpired from None
+        raise
+    except JobFailed as error:
+        if rooms.lane.failed.is_set():
+            raise ShuttingDown("the device stopped working") from error
         raise
     return Done(upscaled, _provenance(model, rooms))
 
