@@ -3,6 +3,7 @@
 PipelineError
 ├── JobFailed            one job ends as `upscale.failed`; carries a code of schemas/failures.py
 │   └── JobExpired       ... or as `upscale.expired`
+├── ShuttingDown         the work was given up because the program stops; its record stays uncommitted
 └── ServiceUnreachable   the program cannot start or go on; its text is for the operator
 """
 
@@ -40,6 +41,10 @@ class JobExpired(JobFailed):
 
     def __init__(self, message: str = "the deadline passed before the result was stored") -> None:
         super().__init__(FailureCode.EXPIRED, message)
+
+
+class ShuttingDown(PipelineError):
+    """The work was not done because the program stops. Not the job's failure: it is done after redelivery."""
 
 
 class ServiceUnreachable(PipelineError):
