@@ -68,6 +68,13 @@ def bomb_chunk(name: bytes, prefix: bytes, size: int = 50_000_000) -> bytes:
     return chunk(name, prefix + zlib.compress(bytes(size), 9))
 
 
+def many_scans(count: int) -> bytes:
+    """A flat progressive JPEG of 9 megapixels that refines nothing `count` times: small, and slow to decode."""
+    data = saved(Image.new("RGB", (3000, 3000), "teal"), "jpeg", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * count + data[-2:]
+
+
 def tiff(
     samples: npt.NDArray[Any],
     *,
