@@ -38,6 +38,9 @@ async def embedded_broker(
     `log_folder`. Raises `ChildFailed` when it does not come up.
     """
     chosen = port or free_port()
+    if await listens(chosen):
+        # Whatever listens there would be taken for ours: it ends with status 0 when it cannot have its port.
+        raise ChildFailed(f"{NAME} cannot have port {chosen}: something else listens there")
     argv = broker_argv(chosen, bucket if store else None)
     child = Child(NAME, argv, broker_env(store), log_folder / "broker.log", stop_seconds=STOP_SECONDS)
     async with child:
