@@ -6,10 +6,9 @@ close, innermost first, as their `async with` blocks end. Closing earlier would 
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from enum import IntEnum, StrEnum
-from typing import Any
 
 import structlog
 
@@ -84,14 +83,14 @@ class Lifecycle:
         """A check for /live."""
         return self._reason if self._state is State.FAILED else None
 
-    async def drain(self, work: Coroutine[Any, Any, None], *, stop_intake: Callable[[], None], seconds: float) -> Exit:
+    async def drain(self, work: Awaitable[None], *, stop_intake: Callable[[], None], seconds: float) -> Exit:
         """Stop intake, then give `work` its time to end; what is left then is cancelled.
 
         `work` returns when nothing is in hand any more; what it raises is raised. A second signal ends the wait.
         """
         self._begin_stop(State.DRAINING)
         stop_intake()
-        finished = asyncio.create_task(work)
+        finished = asyncio.ensure_future(work)
         gave_up = asyncio.create_task(self._give_up.wait())
         try:
             await asyncio.wait({finished, gave_up}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -124,6 +123,14 @@ def signals(received: Callable[[], None]) -> Iterator[None]:
         for number, handler in before.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Lifecycle]:
+    """The lifecycle of this process, moved by its signals."""
+    lifecycle = Lifecycle()
+    with signals(lifecycle.signal):
+        yield lifecycle
 
 
 @asynccontextmanager

@@ -34,7 +34,9 @@ SOURCE_MEGAPIXELS = Counter("upscale_source_megapixels_total", "Decoded source m
 
 # What intake holds. At the limit, consumption pauses: normal under load, an incident when it never resumes.
 IN_FLIGHT_JOBS = Gauge("upscale_in_flight_jobs", "Jobs taken from Kafka and not yet finished.", ["lane"])
+# At its budget while the device idles: pictures wait for something else than the device; look at the slowest stage.
 IN_FLIGHT_PIXELS = Gauge("upscale_in_flight_pixels", "Source pixels held in memory.")
+# At its budget with few pixels held: fetched files pile up before the decoder; give it more processes.
 IN_FLIGHT_BYTES = Gauge("upscale_in_flight_bytes", "Source bytes held in memory.")
 # 1 while consumption is paused because a budget is full.
 INTAKE_PAUSED = Gauge("upscale_intake_paused", "Whether intake is paused.", ["lane"])
