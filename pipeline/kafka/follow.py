@@ -1,16 +1,16 @@
 """A topic from now on, read outside any group: for a requester that waits for its own events."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from pipeline.errors import ServiceUnreachable
 from pipeline.kafka.admin import administration, translated
-from pipeline.kafka.connection import connect, connection_options, stop_bounded
+from pipeline.kafka.connection import answering_servers, connect, connection_options, stop_bounded
 from pipeline.kafka.ends import end_offsets
-from pipeline.settings import KafkaSettings, variable
+from pipeline.settings import KafkaSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,52 +24,45 @@ class Followed:
 
 
 class Follower:
-    """Entering finds where the topic ends; iterating gives every record from there on, without end.
+    """Every record of one topic from the moment it was made on, without end. Made by `follow`."""
 
-    Entering raises `ServiceUnreachable` when the broker does not answer or has no such topic.
-    """
-
-    def __init__(self, settings: KafkaSettings, topic: str) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, settings: KafkaSettings) -> None:
+        self._consumer = consumer
         self._settings = settings
-        self._topic = topic
-        self._consumer = AIOKafkaConsumer(
-            **connection_options(settings), enable_auto_commit=False, auto_offset_reset="earliest"
-        )
-
-    async def __aenter__(self) -> Self:
-        ends = await end_offsets(self._settings, await self._partitions())
-        try:
-            await connect(self._settings, self._consumer.start())
-            self._consumer.assign(tuple(ends))
-            for partition, end in ends.items():
-                self._consumer.seek(partition, end)
-        except BaseException:
-            await stop_bounded("follower", self._consumer.stop())
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await stop_bounded("follower", self._consumer.stop())
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Followed:
+        """Raises `ServiceUnreachable` when the broker is lost."""
         async with translated(self._settings):
             record = await self._consumer.getone()
         headers = tuple((name, value or b"") for name, value in record.headers)
         return Followed(record.value, headers, f"{record.topic}/{record.partition}/{record.offset}")
 
-    async def _partitions(self) -> list[TopicPartition]:
-        async with administration(self._settings) as admin:
-            facts = (await admin.facts()).get(self._topic)
-        if facts is None:
-            raise ServiceUnreachable(
-                f"topic {self._topic}",
-                self._settings.servers,
-                variable("kafka", "topic_prefix"),
-                "there is no such topic; `upscale topics create` makes it",
-            )
-        return [TopicPartition(self._topic, number) for number in range(facts.partitions)]
+
+@asynccontextmanager
+async def follow(settings: KafkaSettings, topic: str) -> AsyncIterator[Follower]:
+    """Follow `topic` from where it ends now. Raises `ServiceUnreachable`, and `TopicsMissing`."""
+    ends = await end_offsets(settings, await _partitions(settings, topic))
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=await answering_servers(settings),
+        **connection_options(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    try:
+        await connect(settings, consumer.start())
+        consumer.assign(tuple(ends))
+        for partition, end in ends.items():
+            consumer.seek(partition, end)
+        yield Follower(consumer, settings)
+    finally:
+        await stop_bounded("follower", consumer.stop())
+
+
+async def _partitions(settings: KafkaSettings, topic: str) -> list[TopicPartition]:
+    async with administration(settings) as admin:
+        await admin.require([topic])
+        facts = await admin.facts()
+    return [TopicPartition(topic, number) for number in range(facts[topic].partitions)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.kafka.follow import Follower
+from pipeline.kafka.follow import Follower, follow
 from pipeline.kafka.publish import Publisher
 from pipeline.settings import Settings
 from pipeline.storage import client as storage
@@ -66,6 +66,6 @@ async def connect(settings: Settings) -> AsyncIterator[Session]:
     async with (
         storage.connect(settings.store) as store,
         Publisher(settings.kafka) as publisher,
-        Follower(settings.kafka, topics.events.name) as follower,
+        follow(settings.kafka, topics.events.name) as follower,
     ):
         yield Session(store, publisher, follower, topics, settings.telemetry.event_source)
