@@ -1,1 +1,74 @@
 """The command line: imports only the role or tool that is asked for."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+from pipeline import __version__, settings
+from pipeline.errors import PipelineError
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's own arguments."""
+
+    def main(self, arguments: argparse.Namespace, config: settings.Settings) -> int:
+        """Do it; returns the exit code. Raises `PipelineError` with a text for the operator."""
+
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("pipeline.tools.demo", "upscale real photographs on this machine, broker and store included"),
+    "up": ("pipeline.tools.up", "run broker, store and worker on this machine"),
+    "submit": ("pipeline.tools.submit", "send pictures, follow them, download the results"),
+    "worker": ("pipeline.worker.app", "the role that upscales"),
+    "topics": ("pipeline.tools.topics", "create or check the topics"),
+    "bucket": ("pipeline.tools.bucket", "create or check our bucket"),
+    "doctor": ("pipeline.tools.doctor", "check device, weights, broker and store"),
+    "bench": ("pipeline.tools.bench", "measure the engine and the whole path beside peers"),
+}
+"""Name -> (module, summary). Modules are imported only when their command is asked for."""
+
+CANNOT_START = 1
+USAGE = 2
+
+
+def build_parser(chosen: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """The parser with the arguments of the `chosen` commands; the others are only listed."""
+    parser = argparse.ArgumentParser(prog="upscale", description="Image upscaling on a message queue.")
+    parser.add_argument("--version", action="version", version=f"upscale {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name in chosen:
+            _load(module).add_arguments(command)
+    return parser
+
+
+def _load(module: str) -> Command:
+    return cast("Command", import_module(module))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Errors that an operator can cure are one line on stderr, never a traceback."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = build_parser([word for word in words[:1] if word in COMMANDS]).parse_args(words)
+    try:
+        return _load(COMMANDS[arguments.command][0]).main(arguments, settings.load())
+    except settings.InvalidSettings as error:
+        print(f"upscale: settings:\n{error}", file=sys.stderr)
+        return CANNOT_START
+    except PipelineError as error:
+        print(f"upscale {arguments.command}: {error}", file=sys.stderr)
+        return CANNOT_START
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

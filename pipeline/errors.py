@@ -3,7 +3,9 @@
 PipelineError
 ├── JobFailed            one job ends as `upscale.failed`; carries a code of schemas/failures.py
 │   └── JobExpired       ... or as `upscale.expired`
+├── ShuttingDown         the work was given up because the program stops; its record stays uncommitted
 ├── ServiceUnreachable   the program cannot start or go on; its text is for the operator
+├── ServiceRefused       the same, when the service answers but will not work with us as we are set up
 └── CannotListen         a port of ours is taken or not ours to take; its text is for the operator
 """
 
@@ -43,11 +45,25 @@ class JobExpired(JobFailed):
         super().__init__(FailureCode.EXPIRED, message)
 
 
+class ShuttingDown(PipelineError):
+    """The work was not done because the program stops. Not the job's failure: it is done after redelivery."""
+
+
 class ServiceUnreachable(PipelineError):
     """A service we depend on does not answer: what, at which address, and which setting changes that."""
 
     def __init__(self, service: str, address: str, setting: str, reason: str) -> None:
         super().__init__(f"cannot reach the {service} at {address}: {reason}; set {setting} to change the address")
+        self.service = service
+        self.address = address
+        self.setting = setting
+
+
+class ServiceRefused(PipelineError):
+    """A service answers but not as we need it: which, at which address, what is wrong, and which setting to look at."""
+
+    def __init__(self, service: str, address: str, setting: str, reason: str) -> None:
+        super().__init__(f"the {service} at {address} cannot be used: {reason}; see {setting}")
         self.service = service
         self.address = address
         self.setting = setting

@@ -94,12 +94,16 @@ class StoreSettings(Room):
     """Unset lets the AWS chain find credentials (role, profile, instance)."""
     secret_key: SecretStr | None = None
     """Belongs to the access key; mount it and name the file in the variable with `_FILE`."""
+    ssl_ca_file: Path | None = None
+    """Certificate authority to trust instead of the system's."""
     source_buckets: tuple[str, ...] = ()
     """Other buckets that `s3://` sources may name. Our own results and uploads are always readable."""
     connect_timeout_seconds: Seconds = 5.0
     """Opening a connection to the store."""
     read_timeout_seconds: Seconds = 30.0
     """Silence of the store in the middle of an answer."""
+    connections: Positive = 32
+    """Most connections to the store at a time, multipart uploads included."""
     attempts: Positive = 3
     """Tries of one store operation, the first included, before the job fails."""
     multipart_threshold_bytes: Positive = 16 * 2**20
@@ -121,6 +125,10 @@ class FetchSettings(Room):
     """Accept `http://` sources. Plain text can be read and changed on the way."""
     allow_private_addresses: bool = False
     """Accept sources at private and loopback addresses. For development: it opens the inner network to callers."""
+    extra_ports: tuple[Port, ...] = ()
+    """Ports that sources may name beside 443 and 80; private addresses, once accepted, may have any."""
+    ssl_ca_file: Path | None = None
+    """Certificate authority to trust beside the system's."""
     max_bytes: Positive = 64 * 2**20
     """Largest source file."""
     connect_timeout_seconds: Seconds = 5.0
@@ -259,11 +267,6 @@ def _line(problem: Problem) -> str:
     return f"{name}: {problem.sentence}"
 
 
-def variable(*path: str) -> str:
-    """The environment variable of a field: `variable("kafka", "servers")` is `UPSCALE_KAFKA__SERVERS`."""
-    return PREFIX + SEPARATOR.join(path).upper()
-
-
 def environment(settings: Settings) -> dict[str, str]:
     """The variables that make another process of this program read the same settings. Holds secrets: never log it."""
     return {
@@ -278,3 +281,8 @@ def _written(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return orjson.dumps(value).decode() if isinstance(value, (bool, tuple)) else str(value)
+
+
+def variable(*path: str) -> str:
+    """The environment variable of a field: `variable("kafka", "servers")` is `UPSCALE_KAFKA__SERVERS`."""
+    return PREFIX + SEPARATOR.join(path).upper()

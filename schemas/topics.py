@@ -11,6 +11,8 @@ ORIGIN_TOPIC = "orig-topic"
 ORIGIN_PARTITION = "orig-partition"
 ORIGIN_OFFSET = "orig-offset"
 ORIGIN_TIMESTAMP = "orig-ts"
+VALUE_OMITTED = "dlq-value-omitted"
+"""Bytes of a value that was too large to be parked; it lies where the `orig-` headers say."""
 
 
 class Lane(StrEnum):

@@ -8,6 +8,15 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
+def interleaved(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """Shape (height, width, channels + 1): alpha as the last channel."""
+    height, width, channels = pixels.shape
+    samples: Pixels = np.empty((height, width, channels + 1), dtype=pixels.dtype)
+    samples[..., :channels] = pixels
+    samples[..., channels] = alpha
+    return samples
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Raster:
     """Samples of one picture. Arrays are not written to after construction."""

@@ -6,8 +6,14 @@ border is shifted inwards; a picture smaller than a window is extended by reflec
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise, product
 
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import JobFailed
 from pipeline.imaging.raster import Pixels
+from schemas.failures import FailureCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +43,84 @@ class TilePlan:
     windows: tuple[Window, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """One window along one axis."""
+
+    start: int
+    core_start: int
+    core_stop: int
+
+
 def plan(height: int, width: int, *, pad: int, sides: Sequence[int]) -> TilePlan:
-    """Cover a picture of `height` x `width` with windows whose sides are taken from `sides`, wasting least."""
-    raise NotImplementedError
+    """Cover a picture of `height` x `width` with windows whose sides are taken from `sides`, wasting least.
+
+    Among the sides (ascending) the pair with the fewest window pixels in total wins, then the one with the fewest
+    windows. Raises `JobFailed` (invalid_options) when no side can cover an axis with `pad` pixels of context.
+    """
+    # The total is a product with one factor for each axis, so that each axis may choose alone.
+    window_height = _best_side(height, pad, sides)
+    window_width = _best_side(width, pad, sides)
+    rows = _spans(height, window_height, pad)
+    columns = _spans(width, window_width, pad)
+    windows = tuple(
+        Window(row.start, column.start, row.core_start, column.core_start, row.core_stop, column.core_stop)
+        for row, column in product(rows, columns)
+    )
+    return TilePlan(height, width, window_height, window_width, pad, windows)
 
 
 def cut(plane: Pixels, tiles: TilePlan) -> tuple[Pixels, ...]:
-    """The windows' pixels, (window_height, window_width, 3) each, views where no extension is needed."""
-    raise NotImplementedError
+    """The windows' pixels, (window_height, window_width, 3) each, views where no extension is needed.
+
+    `plane` has shape (tiles.height, tiles.width, 3). Extension is on the right and at the bottom, as upstream's.
+    """
+    if plane.shape[:2] != (tiles.height, tiles.width):
+        raise ValueError(f"plane: the plan is for {(tiles.height, tiles.width)}, got {plane.shape[:2]}")
+    if tiles.height < tiles.window_height:
+        plane = plane[_reflected(tiles.height, tiles.window_height)]
+    if tiles.width < tiles.window_width:
+        plane = plane[:, _reflected(tiles.width, tiles.window_width)]
+    return tuple(
+        plane[window.top : window.top + tiles.window_height, window.left : window.left + tiles.window_width]
+        for window in tiles.windows
+    )
+
+
+def _best_side(length: int, pad: int, sides: Sequence[int]) -> int:
+    usable = [side for side in sides if length <= side or side > 2 * pad]
+    if not usable:
+        raise JobFailed(
+            FailureCode.INVALID_OPTIONS,
+            f"tile_size: must exceed twice the context of {pad} pixels to cover {length} pixels, got {max(sides)}",
+            {"field": "tile_size", "limit": 2 * pad + 1, "value": max(sides)},
+        )
+
+    def cost(side: int) -> tuple[int, int]:
+        count = _count(length, side, pad)
+        return count * side, count
+
+    return min(usable, key=cost)
+
+
+def _count(length: int, side: int, pad: int) -> int:
+    """Windows needed: neighbours overlap by two pads, the picture's own border needs none."""
+    return 1 if length <= side else -(-(length - 2 * pad) // (side - 2 * pad))
+
+
+def _spans(length: int, side: int, pad: int) -> list[_Span]:
+    count = _count(length, side, pad)
+    starts = [index * (length - side) // (count - 1) for index in range(count)] if count > 1 else [0]
+    # Half of the overlap on either side: no neighbour's context is shorter than the other's by more than a pixel.
+    borders = [0, *((start + side + following) // 2 for start, following in pairwise(starts)), length]
+    return [
+        _Span(start, core_start, core_stop)
+        for start, (core_start, core_stop) in zip(starts, pairwise(borders), strict=True)
+    ]
+
+
+def _reflected(length: int, target: int) -> npt.NDArray[np.intp]:
+    """Indices 0, 1, ... length-1, length-2, ... 1, 0, 1, ... up to `target` of them; all 0 for a single pixel."""
+    period = max(2 * (length - 1), 1)
+    position = np.arange(target) % period
+    return np.minimum(position, period - position) if length > 1 else np.zeros(target, dtype=np.intp)

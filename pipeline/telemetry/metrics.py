@@ -39,7 +39,7 @@ IN_FLIGHT_PIXELS = Gauge("upscale_in_flight_pixels", "Source pixels held in memo
 # At its budget with few pixels held: fetched files pile up before the decoder; give it more processes.
 IN_FLIGHT_BYTES = Gauge("upscale_in_flight_bytes", "Source bytes held in memory.")
 # 1 while consumption is paused because a budget is full.
-INTAKE_PAUSED = Gauge("upscale_intake_paused", "Whether intake is paused.")
+INTAKE_PAUSED = Gauge("upscale_intake_paused", "Whether intake is paused.", ["lane"])
 
 # Tiles a launch carries. Near the limit under backlog; near 1 under backlog means that shapes do not match.
 BATCH_TILES = Histogram(
@@ -64,6 +64,9 @@ DEAD_LETTERS = Counter("upscale_dead_letters_total", "Records parked on the dead
 LAST_COMMIT = Gauge("upscale_last_commit_timestamp_seconds", "Unix time of the last successful offset commit.")
 # Rebalances seen. A steady rate means members come and go, or a poll loop that is too slow.
 REBALANCES = Counter("upscale_rebalances_total", "Partition assignments received.")
+# Polls of the broker that raised. A steady rate with other partitions moving: one partition holds a record that cannot
+# be read (the log names the error); with nothing moving: the broker is gone, and the worker gives up in the end.
+POLL_FAILURES = Counter("upscale_poll_failures_total", "Polls of the broker that failed.")
 # How late the event loop runs. Above 50 ms something heavy runs on it; above 5 s the worker reports itself dead.
 LOOP_LAG = Histogram(
     "upscale_event_loop_lag_seconds",

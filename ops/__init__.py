@@ -1,0 +1,1 @@
+"""How the system is run and watched. Production imports nothing from here."""

@@ -1,0 +1,1 @@
+"""The dashboard, made by code so that it can be reviewed."""

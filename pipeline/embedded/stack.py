@@ -1,0 +1,91 @@
+"""Everything one machine needs: store, broker, topics and bucket, with all state in one folder, and a worker."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from pipeline.embedded.broker import embedded_broker
+from pipeline.embedded.process import LOOPBACK, Child, free_port
+from pipeline.embedded.store import embedded_store
+from pipeline.kafka.admin import administration
+from pipeline.settings import Settings, StoreSettings, environment
+from schemas.topics import declare
+
+PARTITIONS = 4
+"""Enough for the workers of one machine; more only slow the embedded broker down."""
+BROKER_BUCKET = "broker"
+"""Where the broker keeps its records, so that they survive a restart of the machine."""
+# The embedded broker waits half a session before each assignment, and nothing on one machine is lost for seconds.
+SESSION_TIMEOUT_MS = 2_000
+HEARTBEAT_INTERVAL_MS = 400
+WORKER_READY_SECONDS = 180.0
+"""Importing torch on the first start of a slow machine takes most of it."""
+STOP_MARGIN_SECONDS = 15.0
+
+
+@asynccontextmanager
+async def stack(folder: Path, config: Settings) -> AsyncIterator[Settings]:
+    """Run store and broker until the block ends; yields `config` pointed at them, topics and bucket in place.
+
+    Raises `ChildFailed` when one of them does not start.
+    """
+    buckets = (config.store.bucket, BROKER_BUCKET)
+    async with (
+        embedded_store(folder / "store", buckets=buckets) as store,
+        embedded_broker(folder, store=store, bucket=BROKER_BUCKET) as running,
+    ):
+        local = pointed_at(config, running.servers, store)
+        async with administration(local.kafka) as admin:
+            await admin.create(declare(local.kafka.topic_prefix, partitions=PARTITIONS).all())
+        yield local
+
+
+@asynccontextmanager
+async def worker(folder: Path, local: Settings) -> AsyncIterator[Child]:
+    """A worker of its own process, ready to take requests; it finishes what it holds when the block ends."""
+    child = Child(
+        "worker",
+        [sys.executable, "-m", "pipeline", "worker"],
+        process_environment(local),
+        folder / "worker.log",
+        stop_seconds=local.intake.drain_seconds + STOP_MARGIN_SECONDS,
+    )
+    async with child:
+        await child.ready(lambda: is_ready(local), WORKER_READY_SECONDS)
+        yield child
+
+
+def pointed_at(config: Settings, servers: str, store: StoreSettings) -> Settings:
+    """`config` with the addresses of this machine's services, and timeouts that suit them."""
+    return config.model_copy(
+        update={
+            "kafka": config.kafka.model_copy(
+                update={
+                    "servers": servers,
+                    "partitions": PARTITIONS,
+                    "session_timeout_ms": SESSION_TIMEOUT_MS,
+                    "heartbeat_interval_ms": HEARTBEAT_INTERVAL_MS,
+                }
+            ),
+            "store": store,
+            "telemetry": config.telemetry.model_copy(update={"host": LOOPBACK, "port": free_port()}),
+        }
+    )
+
+
+def process_environment(local: Settings) -> dict[str, str]:
+    """The whole environment of a child of this program. The search path makes it run the same code as we do."""
+    return {**environment(local), "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(Path.home())}
+
+
+async def is_ready(local: Settings) -> bool:
+    """Whether the worker of `local` says that it takes requests."""
+    url = f"http://{local.telemetry.host}:{local.telemetry.port}/ready"
+    try:
+        async with aiohttp.ClientSession(trust_env=False) as session, session.get(url) as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False

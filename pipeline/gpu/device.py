@@ -1,0 +1,146 @@
+"""Which device infers, in which precision, and how much it is given at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from pipeline.settings import DeviceSettings, InvalidSettings, variable
+
+Kind = Literal["cpu", "cuda", "mps"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+CPU_SIDES = (32, 48, 64, *range(68, 289, 4))
+"""On a CPU a new shape costs milliseconds, and only windows of some thousand pixels gain from batching: larger ones
+fit their picture closely instead. Steps of 16 would compute a tenth more pixels. A window of 288 bounds how long an
+interactive job waits for the launch before it."""
+GPU_SIDES = (96, 160, 288, 544)
+"""On a GPU each shape is tuned for once and tiles batch only with their own, so there are few."""
+
+GPU_BYTES_PER_PIXEL: dict[Precision, int] = {"fp32": 16_384, "bf16": 8_192, "fp16": 8_192}
+"""Peak per source pixel of a launch: four live maps of 64 channels at 16 times the pixels."""
+GPU_MEMORY_SHARE = 0.6
+INDEXABLE_PIXELS: int = 2**31 // (64 * 16) - 1
+"""Source pixels of a launch beyond which the largest map outgrows 32-bit indices."""
+UNKNOWN_GPU_BYTES: int = 8 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the machine has."""
+
+    threads: int
+    """CPU threads that torch would use."""
+    cpu_bf16: bool
+    """The CPU multiplies bf16 natively; emulated bf16 is slower than float32."""
+    cuda_name: str | None = None
+    """Name of the first CUDA device; None when there is none."""
+    cuda_bytes: int = 0
+    cuda_bf16: bool = False
+    mps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProfile:
+    """The device, and how it is best fed."""
+
+    device: Kind
+    name: str
+    """For people: logs, /ready and `upscale doctor`."""
+    precision: Precision
+    """Arithmetic of the convolutions."""
+    threads: int
+    """CPU threads of one launch."""
+    sides: tuple[int, ...]
+    """Window sides, ascending, source pixels."""
+    max_batch_tiles: int
+    max_batch_pixels: int
+    """Source pixels of one launch, windows' context included."""
+
+    def batch_limit(self, height: int, width: int) -> int:
+        """Most windows of this size in one launch; at least one."""
+        return max(1, min(self.max_batch_tiles, self.max_batch_pixels // (height * width)))
+
+
+def probe() -> Facts:
+    """Ask torch what there is. Starts no work on any device."""
+    cuda = torch.cuda.is_available()
+    properties = torch.cuda.get_device_properties(0) if cuda else None
+    return Facts(
+        threads=torch.get_num_threads(),
+        cpu_bf16=_cpu_has("_is_avx512_bf16_supported") or _cpu_has("_is_amx_tile_supported"),
+        cuda_name=properties.name if properties else None,
+        cuda_bytes=properties.total_memory if properties else 0,
+        cuda_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
+        mps=torch.backends.mps.is_available(),
+    )
+
+
+def _cpu_has(probe_name: str) -> bool:
+    """torch's own probes are private; one that is gone counts as a no, which costs speed and nothing else."""
+    ask = getattr(torch.cpu, probe_name, None)
+    return bool(ask and ask())
+
+
+def choose(settings: DeviceSettings, facts: Facts) -> DeviceProfile:
+    """The profile for these settings on this machine. Raises `InvalidSettings` naming the variable."""
+    device = _device(settings, facts)
+    precision = _precision(settings, device, facts)
+    pixels = _batch_pixels(device, precision, facts)
+    return DeviceProfile(
+        device=device,
+        name=(facts.cuda_name or "cuda") if device == "cuda" else device,
+        precision=precision,
+        threads=settings.threads or facts.threads,
+        sides=_sides(CPU_SIDES if device == "cpu" else GPU_SIDES, settings.tile_size),
+        max_batch_tiles=settings.max_batch_tiles or (4 if device == "cpu" else 32),
+        max_batch_pixels=pixels,
+    )
+
+
+def _device(settings: DeviceSettings, facts: Facts) -> Kind:
+    there: dict[Kind, bool] = {"cuda": facts.cuda_name is not None, "mps": facts.mps, "cpu": True}
+    present = [kind for kind, found in there.items() if found]
+    if settings.device == "auto":
+        return present[0]
+    if settings.device not in present:
+        raise _invalid("device", f"must be auto or one of {', '.join(present)} on this machine", settings.device)
+    return settings.device
+
+
+def _precision(settings: DeviceSettings, device: Kind, facts: Facts) -> Precision:
+    asked = settings.precision
+    if asked == "auto":
+        return _best_precision(device, facts)
+    if device == "cpu" and asked == "fp16":
+        raise _invalid("precision", "must be auto, fp32 or bf16 on a CPU, where fp16 is many times slower", asked)
+    return asked
+
+
+def _best_precision(device: Kind, facts: Facts) -> Precision:
+    match device:
+        case "cuda":
+            # bf16 has float32's range, so it cannot overflow into the NaN tiles that fp16 gives on some cards.
+            return "bf16" if facts.cuda_bf16 else "fp16"
+        case "mps":
+            return "fp16"
+        case "cpu":
+            return "bf16" if facts.cpu_bf16 else "fp32"
+
+
+def _sides(sides: Sequence[int], largest: int) -> tuple[int, ...]:
+    if not largest:
+        return tuple(sides)
+    return (*(side for side in sides if side < largest), largest)
+
+
+def _batch_pixels(device: Kind, precision: Precision, facts: Facts) -> int:
+    if device == "cpu":
+        return CPU_SIDES[-1] ** 2
+    usable = GPU_MEMORY_SHARE * ((facts.cuda_bytes if device == "cuda" else 0) or UNKNOWN_GPU_BYTES)
+    return min(INDEXABLE_PIXELS, round(usable) // GPU_BYTES_PER_PIXEL[precision])
+
+
+def _invalid(field: str, rule: str, value: str) -> InvalidSettings:
+    return InvalidSettings(f"{variable('device', field)}: {rule}, got {value!r}")

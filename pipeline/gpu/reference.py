@@ -1,0 +1,61 @@
+"""Upstream's own program, run as it really runs: the yardstick of the benchmark and of the parity tests."""
+
+import contextlib
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.gpu import weights
+from pipeline.gpu.catalog import ModelSpec
+from pipeline.gpu.networks import upstream_network
+from pipeline.gpu.upstream import RealESRGANer
+from pipeline.imaging.raster import Pixels
+
+
+def enhancer(spec: ModelSpec, weights_folder: Path, scratch: Path, *, tile: int = 0, pad: int = 0) -> Any:
+    """A `RealESRGANer` in float32 on its default device, with the weights our engine would load.
+
+    `scratch` is a folder for a `.pth` in upstream's layout, the only form it reads. `tile` 0 takes pictures whole.
+    """
+    tensors = weights.load(spec, weights_folder).tensors
+    path = scratch / f"{spec.name}.pth"
+    torch.save({"params": dict(tensors)}, path)
+    return RealESRGANer(
+        scale=spec.scale,
+        model_path=str(path),
+        model=upstream_network(spec, _copies(tensors)),
+        tile=tile,
+        tile_pad=pad,
+        pre_pad=0,
+        half=False,
+    )
+
+
+def enhance(upstream: Any, picture: Pixels) -> Pixels:
+    """(height, width[, 3 or 4]) RGB[A] in, the same enlarged out, its channel order and its printing undone."""
+    order = [2, 1, 0, 3]
+    channels = order[: picture.shape[2]] if picture.ndim == 3 else None
+    with contextlib.redirect_stdout(io.StringIO()):
+        result: Pixels = upstream.enhance(picture if channels is None else picture[..., channels])[0]
+    return result if channels is None else result[..., channels]
+
+
+def runner(
+    spec: ModelSpec, weights_folder: Path, scratch: Path, *, tile: int, pad: int, threads: int
+) -> Callable[[Pixels], Pixels]:
+    """Upstream as a function that may be called in any thread, with as many CPU threads as our own engine."""
+    upstream = enhancer(spec, weights_folder, scratch, tile=tile, pad=pad)
+
+    def run(picture: Pixels) -> Pixels:
+        torch.set_num_threads(threads)
+        return enhance(upstream, picture)
+
+    return run
+
+
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in tensors.items()}

@@ -1,0 +1,97 @@
+"""Out of device memory: halve the batch, then quarter the tile, then give the job up."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import structlog
+import torch
+
+from pipeline.batching.work import TilePixels
+from pipeline.errors import JobFailed
+from pipeline.gpu.catalog import ModelSpec
+from pipeline.telemetry import metrics
+from schemas.failures import FailureCode
+
+Launch = Callable[[Sequence[TilePixels]], list[TilePixels]]
+
+_OUT_OF_MEMORY_TEXTS = ("can't allocate memory", "out of memory", "CUDNN_STATUS_ALLOC_FAILED")
+"""torch has a type for CUDA only; the CPU's allocator, MPS and cuDNN raise a bare RuntimeError."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of one side of a tile: what is launched, and which of it is kept. Source pixels."""
+
+    start: int
+    stop: int
+    core_start: int
+    core_stop: int
+
+
+def within_memory(launch: Launch, tiles: Sequence[TilePixels], spec: ModelSpec) -> list[TilePixels]:
+    """`launch(tiles)`, in smaller pieces when memory does not suffice for it at once.
+
+    A quartered tile keeps the model's context at its inner cuts. Raises `JobFailed(DEVICE_OUT_OF_MEMORY)` when a tile
+    cannot be cut further.
+    """
+    result = _attempt(launch, tiles)
+    if result is not None:
+        return result
+    metrics.OUT_OF_MEMORY.inc()
+    log.warning("out_of_memory", model=spec.name, tiles=len(tiles), height=tiles[0].shape[0], width=tiles[0].shape[1])
+    torch.cuda.empty_cache()
+    if len(tiles) > 1:
+        middle = len(tiles) // 2
+        return within_memory(launch, tiles[:middle], spec) + within_memory(launch, tiles[middle:], spec)
+    return [_in_parts(launch, tiles[0], spec)]
+
+
+def _attempt(launch: Launch, tiles: Sequence[TilePixels]) -> list[TilePixels] | None:
+    """None when out of memory. The exception ends here, and with it its frames' hold on the failed launch's tensors."""
+    try:
+        return launch(tiles)
+    except (MemoryError, torch.OutOfMemoryError):
+        return None
+    except RuntimeError as error:
+        if any(text in str(error) for text in _OUT_OF_MEMORY_TEXTS):
+            return None
+        raise
+
+
+def _in_parts(launch: Launch, tile: TilePixels, spec: ModelSpec) -> TilePixels:
+    height, width, channels = tile.shape
+    parts = list(product(halves(height, spec.pad), halves(width, spec.pad)))
+    if len(parts) == 1:
+        raise JobFailed(
+            FailureCode.DEVICE_OUT_OF_MEMORY,
+            f"the device has not enough memory left for a window of {width} x {height} pixels",
+            {"width": width, "height": height},
+        )
+    scale = spec.scale
+    whole = np.empty((height * scale, width * scale, channels), tile.dtype)
+    for rows, columns in parts:
+        piece = tile[rows.start : rows.stop, columns.start : columns.stop]
+        upscaled = within_memory(launch, [piece], spec)[0]
+        whole[_kept(rows, scale), _kept(columns, scale)] = upscaled[_core(rows, scale), _core(columns, scale)]
+    return whole
+
+
+def halves(length: int, pad: int) -> tuple[Part, ...]:
+    """Two parts of equal length that share `pad` on either side of the middle; one part when that saves nothing."""
+    middle = length // 2
+    if pad >= middle:
+        return (Part(0, length, 0, length),)
+    extent = length - middle + pad
+    return Part(0, extent, 0, middle), Part(length - extent, length, middle, length)
+
+
+def _kept(part: Part, scale: int) -> slice:
+    return slice(part.core_start * scale, part.core_stop * scale)
+
+
+def _core(part: Part, scale: int) -> slice:
+    return slice((part.core_start - part.start) * scale, (part.core_stop - part.start) * scale)

@@ -1,0 +1,210 @@
+"""aiokafka -> a stream of `Received` for each lane: one group, pausing, rebalances, and commits of finished work."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+
+from pipeline.kafka.admin import administration
+from pipeline.kafka.commits import Commits, wait_until
+from pipeline.kafka.connection import connection_options, stop_bounded, unreachable
+from pipeline.kafka.handoff import Handoff
+from pipeline.kafka.join import join
+from pipeline.kafka.membership import Membership
+from pipeline.kafka.offsets import OffsetLedger, Partition
+from pipeline.kafka.poll import Poller, PollFailed
+from pipeline.kafka.records import Position, Received
+from pipeline.settings import KafkaSettings
+from pipeline.telemetry import metrics
+from schemas.topics import Lane, Topics
+
+CAPACITY = 16
+"""Records of a lane that wait between the poll loop and intake."""
+GIVE_UP_SECONDS = 300.0
+"""Joining the group or polling may fail for this long before the process had better be started anew."""
+PAUSE_AFTER_SECONDS = 0.2
+"""How long a lane's hand-off may be full before fetching for it is paused."""
+
+
+def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
+    """All settings of the consumer. What differs from aiokafka's defaults, and why:
+
+    - `enable_auto_commit` off: it would commit what was handed out, not what is done.
+    - `auto_offset_reset` earliest: a new group or expired offsets must not skip requests that were accepted.
+    - one assignor: with two, every join of aiokafka is two rebalances.
+    - `rebalance_timeout_ms`: its default is the session timeout, which is not what a revocation is measured by.
+    - `max_partition_fetch_bytes`: a pause throws away what was fetched, and requests are small.
+    - `metadata_max_age_ms`: new partitions and moved leaders are noticed within a minute.
+    - `consumer_timeout_ms`: a resumed partition is fetched from again after at most this long.
+    """
+    return connection_options(settings) | {
+        "group_id": settings.group,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "partition_assignment_strategy": (RoundRobinPartitionAssignor,),
+        "session_timeout_ms": settings.session_timeout_ms,
+        "heartbeat_interval_ms": settings.heartbeat_interval_ms,
+        "rebalance_timeout_ms": settings.rebalance_timeout_ms,
+        "max_poll_interval_ms": settings.max_poll_interval_ms,
+        "max_partition_fetch_bytes": 262_144,
+        "metadata_max_age_ms": 60_000,
+        "consumer_timeout_ms": 50,
+    }
+
+
+class Consumer:
+    """The requests of each lane, as asynchronous iterators; made for one reader a lane on one event loop.
+
+    Entering joins the group; it raises `ServiceUnreachable` at once when the broker cannot be reached, and
+    `TopicsMissing`. Leaving ends the iterations, commits what is finished, leaves the group and takes a bounded time.
+    Iterating raises `ServiceUnreachable` when polling has failed for `give_up_seconds`. A lane that nobody reads is
+    paused by itself and holds up no other.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Topics,
+        ledger: OffsetLedger,
+        *,
+        capacity: int = CAPACITY,
+        give_up_seconds: float = GIVE_UP_SECONDS,
+    ) -> None:
+        self._settings = settings
+        self._lanes = {topic.name: lane for lane, topic in topics.requests.items()}
+        self._ledger = ledger
+        self._give_up_seconds = give_up_seconds
+        self._handoffs = {lane: Handoff(capacity) for lane in topics.requests}
+        self._membership = Membership(ledger, self._drop, commit=self._commit, assigned=self._steer)
+        self._commits = Commits(ledger, lambda: self._membership.epoch, timeout_seconds=settings.revoke_budget_seconds)
+        self._poller = Poller(
+            self._lanes, lambda: self._membership.epoch, self._deliver, give_up_seconds=give_up_seconds
+        )
+        self._stopping = asyncio.Event()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._client: AIOKafkaConsumer | None = None
+
+    async def __aenter__(self) -> Self:
+        async with administration(self._settings) as admin:
+            # Subscribing to a topic that is missing waits for it for a long time, or creates it with other settings.
+            await admin.require(tuple(self._lanes))
+        client = await join(self._settings, self._create, give_up_seconds=self._give_up_seconds)
+        committing = self._commits.every(self._settings.commit_interval_seconds, client, self._stopping)
+        self._tasks = {
+            "poll loop": asyncio.create_task(self._poll(client)),
+            "committer": asyncio.create_task(committing),
+        }
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handoff in self._handoffs.values():
+            handoff.close()
+        self._stopping.set()
+        try:
+            for name, task in self._tasks.items():
+                await stop_bounded(name, task, self._settings.revoke_budget_seconds + 1)
+        finally:
+            if self._client is not None:
+                await stop_bounded("consumer", self._client.stop())
+
+    def lane(self, lane: Lane) -> "LaneRecords":
+        """The records of one lane. Cancelling a wait for the next loses nothing."""
+        return LaneRecords(self._handoffs[lane], self._steer)
+
+    def finish(self, position: Position) -> None:
+        """The record's work is done for good: its event is acknowledged, or it is parked. Commits follow."""
+        self._ledger.finish(position)
+
+    def pause(self) -> None:
+        """Hand out nothing until `resume`. Membership and partitions are kept, through rebalances too."""
+        for handoff in self._handoffs.values():
+            handoff.hold()
+        self._steer()
+
+    def resume(self) -> None:
+        for handoff in self._handoffs.values():
+            handoff.release()
+        self._steer()
+
+    @property
+    def last_poll(self) -> float:
+        """When a poll last succeeded, on the monotonic clock. Stands still during a rebalance."""
+        return self._poller.last_poll
+
+    @property
+    def assigned(self) -> frozenset[Partition]:
+        """The partitions that are ours now; empty during a rebalance."""
+        return frozenset((each.topic, each.partition) for each in self._membership.partitions)
+
+    def _create(self, servers: list[str]) -> AIOKafkaConsumer:
+        """A client that tells our membership of rebalances, from the first one on, which is before it has started."""
+        self._client = AIOKafkaConsumer(bootstrap_servers=servers, **consumer_options(self._settings))
+        self._client.subscribe(tuple(self._lanes), listener=self._membership)
+        return self._client
+
+    def _deliver(self, record: Received) -> None:
+        self._ledger.start(record.position)
+        self._handoffs[record.lane].put(record)
+
+    def _drop(self) -> int:
+        return sum(handoff.drop() for handoff in self._handoffs.values())
+
+    def _fail(self, error: Exception) -> None:
+        for handoff in self._handoffs.values():
+            handoff.fail(error)
+
+    async def _poll(self, client: AIOKafkaConsumer) -> None:
+        try:
+            await self._poller.run(client, self._make_room, self._stopping)
+        except PollFailed as failed:
+            self._fail(unreachable(self._settings, str(failed)))
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    async def _commit(self) -> None:
+        if self._client is not None:
+            await self._commits.commit(self._client)
+
+    async def _make_room(self) -> None:
+        """Give the readers a moment before pausing: a pause throws away what was fetched, and then costs a fetch."""
+        paused = {self._lanes[partition.topic] for partition in self._client.paused()} if self._client else set()
+        for lane, handoff in self._handoffs.items():
+            if lane not in paused:
+                await wait_until(handoff.wanting, PAUSE_AFTER_SECONDS)
+        self._steer()
+
+    def _steer(self) -> None:
+        """Pause or resume as the hand-offs wish. aiokafka forgets pauses at each rebalance, hence again and again."""
+        if self._client is None:
+            return
+        wanting = {lane for lane, handoff in self._handoffs.items() if handoff.wanting.is_set()}
+        paused = self._client.paused()
+        unwanted = {each for each in self._client.assignment() if self._lanes[each.topic] not in wanting}
+        self._client.resume(*(paused - unwanted))
+        self._client.pause(*(unwanted - paused))
+        for lane in self._handoffs:
+            metrics.INTAKE_PAUSED.labels(lane).set(lane not in wanting)
+
+
+class LaneRecords:
+    """The records of one lane, until the consumer is left."""
+
+    def __init__(self, handoff: Handoff, taken: Callable[[], None]) -> None:
+        self._handoff = handoff
+        self._taken = taken
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Received:
+        record = await self._handoff.take()
+        if record is None:
+            raise StopAsyncIteration
+        self._taken()
+        return record

@@ -1,0 +1,118 @@
+"""A finished picture becomes `StoredObject`: same job, same key, safe to repeat; the first writer's object stands."""
+
+from typing import Any, Protocol
+
+import orjson
+
+from pipeline.errors import JobFailed
+from pipeline.storage.attempts import attempt
+from pipeline.storage.client import Store
+from pipeline.storage.keys import ResultIdentity, canonical_options, result_key
+from pipeline.storage.objects import StoredObject
+from pipeline.storage.payload import Data, Payload, payload_of_bytes
+from pipeline.storage.put import Target, put_once
+from pipeline.storage.s3_errors import STORE_ERRORS, Meaning, meaning
+from schemas.failures import FailureCode
+from schemas.options import OutputFormat
+
+
+class Encoded(Protocol):
+    """What we need of an encoded picture."""
+
+    @property
+    def data(self) -> Data: ...
+    @property
+    def format(self) -> OutputFormat: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+
+
+async def store_result(store: Store, image: Encoded, identity: ResultIdentity, *, version: str) -> StoredObject:
+    """Store `image`, or find what another worker stored for the same identity: its facts then are the answer.
+
+    Two workers may compute different bytes for one picture (other hardware sums in another order); whoever comes
+    second must not announce a digest that the object does not have. `version` is the release of the program. Raises
+    `JobFailed` with `store_unavailable`.
+    """
+    payload = await payload_of_bytes(image.data)
+    ours = StoredObject(
+        bucket=store.settings.bucket,
+        key=result_key(identity),
+        sha256=payload.sha256,
+        size=payload.size,
+        format=image.format,
+        width=image.width,
+        height=image.height,
+    )
+    return ours if await _put(store, ours, identity, payload, version) else await _winner(store, ours.key)
+
+
+async def find_result(store: Store, identity: ResultIdentity) -> StoredObject | None:
+    """What is stored for the identity already, so that a redelivered job need not be computed again.
+
+    Raises `JobFailed` with `store_unavailable`.
+    """
+    return await _find(store, result_key(identity))
+
+
+async def _put(store: Store, ours: StoredObject, identity: ResultIdentity, payload: Payload, version: str) -> bool:
+    target = Target(ours.key, ours.format.media_type, describe(ours, identity, version))
+    try:
+        return await put_once(store, target, payload)
+    except STORE_ERRORS as error:
+        raise _unavailable("took no result") from error
+
+
+async def _winner(store: Store, key: str) -> StoredObject:
+    found = await _find(store, key)
+    if found is None:
+        raise _unavailable("removed a result while it was being stored")
+    return found
+
+
+async def _find(store: Store, key: str) -> StoredObject | None:
+    try:
+        head = await attempt(lambda: store.s3.head_object(Bucket=store.settings.bucket, Key=key), store.settings)
+    except STORE_ERRORS as error:
+        if meaning(error) is Meaning.MISSING:
+            return None
+        raise _unavailable("does not answer") from error
+    return read_head(store.settings.bucket, key, head)
+
+
+def describe(stored: StoredObject, identity: ResultIdentity, version: str) -> dict[str, str]:
+    """The object's metadata: its facts for whoever comes second, and its provenance for whoever finds it later."""
+    return {
+        "sha256": stored.sha256,
+        "width": str(stored.width),
+        "height": str(stored.height),
+        "format": stored.format.value,
+        "job-id": identity.job_id,
+        "model": identity.model,
+        "weights-sha256": identity.weights_sha256,
+        "options": orjson.dumps(canonical_options(identity), option=orjson.OPT_SORT_KEYS).decode(),
+        "version": version,
+    }
+
+
+def read_head(bucket: str, key: str, head: dict[str, Any]) -> StoredObject:
+    """The facts out of what `describe` left. Raises `JobFailed` when somebody else wrote the object."""
+    try:
+        facts = head["Metadata"]
+        return StoredObject(
+            bucket=bucket,
+            key=key,
+            sha256=facts["sha256"],
+            size=int(head["ContentLength"]),
+            format=OutputFormat(facts["format"]),
+            width=int(facts["width"]),
+            height=int(facts["height"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise _unavailable("holds something that is not ours in the place of the result") from error
+
+
+def _unavailable(what: str) -> JobFailed:
+    return JobFailed(FailureCode.STORE_UNAVAILABLE, f"the object store {what}")

@@ -1,0 +1,73 @@
+"""`upscale demo`: real photographs through a real broker, store and worker on this machine."""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+from rich.console import Console
+
+from pipeline.embedded.stack import stack, worker
+from pipeline.errors import PipelineError
+from pipeline.settings import Settings
+from pipeline.telemetry.scrape import Sample, scrape, total
+from pipeline.tools.before_after import side_by_side
+from pipeline.tools.photographs import write_small
+from pipeline.tools.session import connect
+from pipeline.tools.submit import Asked, Ended, Picture, add_options, options_of, submit
+from schemas.events import UpscaleCompleted
+from schemas.options import UpscaleOptions
+from schemas.topics import Lane
+
+TENANT = "demo"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `upscale demo`."""
+    parser.add_argument("pictures", nargs="*", type=Path, help="your own pictures instead of the photographs")
+    parser.add_argument("-o", "--output", type=Path, default=Path("out/demo"), help="folder (default: out/demo)")
+    add_options(parser)
+
+
+def main(arguments: argparse.Namespace, config: Settings) -> int:
+    """Exit code 0 when every picture was upscaled."""
+    for path in arguments.pictures:
+        if not path.is_file():
+            raise PipelineError(f"{path}: no such file")
+    pictures = arguments.pictures or write_small(arguments.output / "before")
+    (arguments.output / "after").mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="upscale-demo-") as state:
+        return asyncio.run(_demo(pictures, options_of(arguments), arguments.output, Path(state), config))
+
+
+async def _demo(pictures: Sequence[Path], options: UpscaleOptions, folder: Path, state: Path, config: Settings) -> int:
+    console = Console(highlight=False)
+    console.print("starting broker, store and worker on this machine ...")
+    async with stack(state, config) as local, worker(state, local), connect(local) as session:
+        console.print(f"broker {local.kafka.servers}, store {local.store.endpoint}, model {options.model}")
+        named = [Picture(path.name, path.stem, path) for path in pictures]
+        started = monotonic()
+        ended = await submit(session, named, Asked(options, TENANT, Lane.INTERACTIVE), folder / "after")
+        seconds = monotonic() - started
+        counts = await scrape(f"http://{local.telemetry.host}:{local.telemetry.port}/metrics")
+    for each in ended:
+        if each.picture.path and each.result:
+            sheet = folder / f"{each.picture.stem}_before_after.png"
+            await asyncio.to_thread(side_by_side, each.picture.path, each.result, sheet)
+            console.print(f"compare {sheet}", soft_wrap=True)
+    console.print(summary(ended, seconds, counts))
+    return 0 if all(each.result for each in ended) else 1
+
+
+def summary(ended: Sequence[Ended], seconds: float, counts: Sequence[Sample]) -> str:
+    """The last line: how much was done in which time, and how full the launches were."""
+    done = [each.event for each in ended if isinstance(each.event, UpscaleCompleted)]
+    before = sum(event.source_width * event.source_height for event in done) / 1e6
+    after = sum(event.result.width * event.result.height for event in done) / 1e6
+    tiles, launches = total(counts, "upscale_batch_size_sum"), total(counts, "upscale_batch_size_count")
+    return (
+        f"{len(done)} of {len(ended)} pictures, {before:.2f} -> {after:.2f} megapixels in {seconds:.1f} s, "
+        f"{tiles / launches if launches else 0:.1f} tiles per batch"
+    )

@@ -1,0 +1,143 @@
+"""`upscale doctor`: device, weights, broker, topics and store: a line each, green or red, with what to do."""
+
+import argparse
+import asyncio
+import platform
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from importlib import import_module, metadata
+
+from rich.console import Console
+from rich.text import Text
+
+from pipeline import __version__
+from pipeline.errors import PipelineError
+from pipeline.kafka.admin import Standing, administration
+from pipeline.settings import InvalidSettings, Settings
+from pipeline.storage import client as storage
+from schemas.topics import declare
+
+SHOWN_VERSIONS = ("torch", "numpy", "pillow", "aiokafka", "aioboto3")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    ok: bool
+    subject: str
+    text: str
+    cure: str = ""
+
+
+class Ailing(Exception):
+    """A check that failed: what is wrong, and the cure."""
+
+    def __init__(self, text: str, cure: str) -> None:
+        super().__init__(text)
+        self.cure = cure
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`upscale doctor` takes no arguments: it looks at what the settings name."""
+    del parser
+
+
+def main(arguments: argparse.Namespace, config: Settings) -> int:
+    """Exit code 0 when every line is green."""
+    del arguments
+    return asyncio.run(_examine(config))
+
+
+async def _examine(config: Settings) -> int:
+    console = Console(highlight=False)
+    healthy = True
+    async for finding in findings(config):
+        healthy &= finding.ok
+        console.print(line(finding), soft_wrap=True)
+    return 0 if healthy else 1
+
+
+def line(finding: Finding) -> Text:
+    """One finding as it is printed."""
+    mark = Text("ok   ", "green") if finding.ok else Text("fail ", "bold red")
+    cure = f"\n              -> {finding.cure}" if finding.cure else ""
+    return mark + Text(f"{finding.subject:<9}{finding.text}{cure}")
+
+
+async def findings(config: Settings) -> AsyncIterator[Finding]:
+    """The checks, in the order in which a job meets them; each is made even when one before it failed."""
+    yield Finding(True, "versions", versions())
+    checks: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
+        ("device", _device),
+        ("weights", _weights),
+        ("broker", _broker),
+        ("topics", _topics),
+        ("store", _store),
+    )
+    for subject, check in checks:
+        yield await _finding(subject, check(config))
+
+
+async def _finding(subject: str, check: Awaitable[str]) -> Finding:
+    try:
+        return Finding(True, subject, await check)
+    except Ailing as error:
+        return Finding(False, subject, str(error), error.cure)
+    except (PipelineError, InvalidSettings) as error:
+        return Finding(False, subject, str(error))
+
+
+def versions() -> str:
+    """This release, Python, and the libraries whose versions change what happens."""
+    found = {name: _version(name) for name in SHOWN_VERSIONS}
+    return f"upscale {__version__}, python {platform.python_version()}, " + ", ".join(
+        f"{name} {version}" for name, version in found.items()
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+async def _device(config: Settings) -> str:
+    return str(await asyncio.to_thread(_engine_check, "device", config))
+
+
+async def _weights(config: Settings) -> str:
+    return str(await asyncio.to_thread(_engine_check, "weights_found", config))
+
+
+def _engine_check(name: str, config: Settings) -> object:
+    """The engine is imported only here: every other check works where torch is not installed."""
+    try:
+        engine = import_module("pipeline.tools.doctor_engine")
+    except ModuleNotFoundError as error:
+        raise Ailing(f"{error.name} is not installed", "install upscale-pipeline with its extra `worker`") from None
+    return getattr(engine, name)(config)
+
+
+async def _broker(config: Settings) -> str:
+    async with administration(config.kafka) as admin:
+        await admin.facts()
+    return f"reached at {config.kafka.servers}"
+
+
+async def _topics(config: Settings) -> str:
+    topics = declare(config.kafka.topic_prefix, partitions=config.kafka.partitions).all()
+    async with administration(config.kafka) as admin:
+        reports = await admin.check(topics)
+    wrong = [f"{report.name} is missing" for report in reports if report.standing is Standing.MISSING]
+    wrong += [f"{report.name} {report.detail}" for report in reports if report.standing is Standing.DIFFERS]
+    if wrong:
+        raise Ailing("; ".join(wrong), "upscale topics create")
+    return f"{len(reports)} topics as declared"
+
+
+async def _store(config: Settings) -> str:
+    async with storage.connect(config.store) as store:
+        await storage.check(store)
+    return f"bucket {config.store.bucket} at {storage.address(config.store)}"

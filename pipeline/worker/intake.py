@@ -1,0 +1,101 @@
+"""Received -> Job: understand a record, or say what becomes of one that cannot be worked on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipeline.errors import JobFailed
+from pipeline.gpu.catalog import ModelSpec, find
+from pipeline.kafka.records import Position, Received
+from pipeline.storage.objects import SourceRef
+from pipeline.storage.sources import SourcePolicy, parse
+from pipeline.telemetry.stage import Timings
+from schemas import codec
+from schemas.events import UpscaleRequested
+from schemas.failures import FailureCode
+from schemas.topics import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request that may be worked on."""
+
+    request: UpscaleRequested
+    source: SourceRef
+    model: ModelSpec
+    lane: Lane
+    position: Position
+    started: float
+    """On the monotonic clock."""
+    deadline: float | None
+    """On the monotonic clock; after it the result is of no use."""
+    timings: Timings = field(default_factory=Timings)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request whose sender can be told why it is not worked on."""
+
+    request: UpscaleRequested
+    error: JobFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A record that no job can be tied to; it is parked."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Wall time for what callers write, monotonic time for what we measure."""
+
+    wall: Callable[[], datetime]
+    monotonic: Callable[[], float]
+
+
+def accept(received: Received, clocks: Clocks, sources: SourcePolicy) -> Job | Refused | Undecodable:
+    """Decide what a record is. Contacts nothing; the same record gives the same answer."""
+    try:
+        event = codec.decode(received.value, received.headers, origin=received.position.origin)
+    except codec.UndecodableEvent as error:
+        return Undecodable(error.reason, str(error))
+    except codec.InvalidRequest as error:
+        return Refused(error.request, _invalid(error))
+    if not isinstance(event.data, UpscaleRequested):
+        return Undecodable("unexpected_type", f"type: {event.type} does not belong on a request topic")
+    try:
+        return _job(event.data, received, clocks, sources)
+    except JobFailed as error:
+        return Refused(event.data, error)
+
+
+def _job(request: UpscaleRequested, received: Received, clocks: Clocks, sources: SourcePolicy) -> Job:
+    model = find(request.options.model)
+    if request.options.face_enhance:
+        raise JobFailed(
+            FailureCode.MODEL_NOT_AVAILABLE,
+            "face_enhance: no face restoration weights are installed on this deployment",
+            {"field": "options.face_enhance"},
+        )
+    now = clocks.monotonic()
+    deadline = None
+    if request.deadline is not None:
+        deadline = now + (request.deadline - clocks.wall()).total_seconds()
+    return Job(
+        request=request,
+        source=parse(request.source, tenant=request.tenant, policy=sources),
+        model=model,
+        lane=received.lane,
+        position=received.position,
+        started=now,
+        deadline=deadline,
+    )
+
+
+def _invalid(error: codec.InvalidRequest) -> JobFailed:
+    options = error.field.split(".")[0] == "options"
+    code = FailureCode.INVALID_OPTIONS if options else FailureCode.INVALID_REQUEST
+    return JobFailed(code, str(error), {"field": error.field})

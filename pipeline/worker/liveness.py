@@ -1,0 +1,25 @@
+"""What /live asks of the worker beside its event loop: the poll loop of the group must not stand still."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+STALLED_SECONDS = 60.0
+"""Polling pauses for a rebalance, which ends within the rebalance timeout of 20 s; longer than this is a stall."""
+
+
+class Polled(Protocol):
+    """Something that polls."""
+
+    @property
+    def last_poll(self) -> float:
+        """When it last did, on the clock of `polling`."""
+
+
+def polling(consumer: Polled, now: Callable[[], float]) -> Callable[[], str | None]:
+    """A check for /live. The client's own watchdog is not trusted: one aborted poll switches it off."""
+
+    def check() -> str | None:
+        silence = now() - consumer.last_poll
+        return f"last poll: limit {STALLED_SECONDS:g} s, {silence:.0f} s ago" if silence > STALLED_SECONDS else None
+
+    return check

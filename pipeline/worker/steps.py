@@ -1,0 +1,160 @@
+"""The steps of one job, bound to the real rooms, within the worker's budgets and the job's deadline."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from pipeline import __version__
+from pipeline.batching.batch import Batcher
+from pipeline.batching.work import BatchKey, TileWork
+from pipeline.errors import JobExpired, JobFailed, ShuttingDown
+from pipeline.gpu.lane import DeviceLane
+from pipeline.gpu.model import LoadedModel
+from pipeline.imaging.decode import Decoded
+from pipeline.imaging.encode import EncodedImage, check_output, encode
+from pipeline.imaging.raster import Pixels, Raster
+from pipeline.imaging.resize import target_size
+from pipeline.imaging.tiling import Tiling, assemble, divide
+from pipeline.settings import FetchSettings, ImageSettings
+from pipeline.storage.client import Store
+from pipeline.storage.fetch import Fetch
+from pipeline.storage.keys import ResultIdentity
+from pipeline.storage.objects import SourceBytes, SourceRef, StoredObject
+from pipeline.storage.store import store_result
+from pipeline.telemetry import metrics
+from pipeline.worker.announce import Announcer
+from pipeline.worker.budget import Budget
+from pipeline.worker.decoder import DecoderPool
+from pipeline.worker.intake import Job
+from pipeline.worker.outcome import Done
+from pipeline.worker.upscale import Steps, upscale
+from schemas.events import Provenance
+from schemas.options import MetadataPolicy
+
+PIXEL_PATH = "1"
+"""Raised when the same input gives other pixels, so that an older result is never passed off as a newer one."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The rooms of one worker, open."""
+
+    fetch: Fetch
+    decoders: DecoderPool
+    lane: DeviceLane
+    batcher: Batcher
+    store: Store
+    announcer: Announcer
+    threads: Executor
+    """For what computes on pixels outside the device."""
+    bytes: Budget
+    pixels: Budget
+    fetching: FetchSettings
+    limits: ImageSettings
+
+
+async def do(job: Job, rooms: Rooms) -> Done:
+    """One job, from its reference to its stored result.
+
+    Raises `JobFailed`, `JobExpired` at its deadline, and `ShuttingDown` when the device died under it: another worker
+    will do it then, and its caller need not hear of it.
+    """
+    try:
+        async with asyncio.timeout_at(job.deadline) as deadline, AsyncExitStack() as held:
+            model = await rooms.lane.prepare(job.model.name)
+            upscaled = await upscale(job, _steps(job, rooms, model, held))
+    except TimeoutError:
+        if deadline.expired():
+            raise JobExpired from None
+        raise
+    except JobFailed as error:
+        if rooms.lane.failed.is_set():
+            raise ShuttingDown("the device stopped working") from error
+        raise
+    return Done(upscaled, _provenance(model, rooms))
+
+
+def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> Steps:
+    options, limits = job.request.options, rooms.limits
+
+    async def fetch(ref: SourceRef) -> SourceBytes:
+        budget = await held.enter_async_context(rooms.bytes.hold(rooms.fetching.max_bytes))
+        source = await rooms.fetch(ref)
+        budget.shrink(len(source.data))
+        return source
+
+    async def decode(source: SourceBytes) -> Decoded:
+        budget = await held.enter_async_context(rooms.pixels.hold(limits.max_pixels))
+        decoded = await rooms.decoders.decode(source.data, keep_exif=options.metadata is MetadataPolicy.KEEP)
+        pixels = decoded.raster.width * decoded.raster.height
+        budget.shrink(pixels)
+        metrics.SOURCE_MEGAPIXELS.labels(job.lane).inc(pixels / 1e6)
+        return decoded
+
+    def cut(raster: Raster) -> Tiling:
+        check_output(
+            *target_size(raster.width, raster.height, options.scale), options.output_format, limits.max_output_pixels
+        )
+        pad = job.model.pad if options.tile_pad is None else options.tile_pad
+        return divide(raster, pad=pad, sides=sides_up_to(rooms.lane.profile.sides, options.tile_size))
+
+    async def infer(tiling: Tiling) -> Sequence[Pixels]:
+        work = TileWork(
+            key=BatchKey(job.model.name, tiling.plan.window_height, tiling.plan.window_width),
+            tiles=tiling.tiles,
+            lane=job.lane,
+            tenant=job.request.tenant,
+            deadline=job.deadline,
+        )
+        return await rooms.batcher.submit(work, on_progress=rooms.announcer.progress(job.request))
+
+    async def store(image: EncodedImage) -> StoredObject:
+        return await store_result(rooms.store, image, _identity(job, model), version=__version__)
+
+    return Steps(
+        fetch=fetch,
+        decode=decode,
+        divide=cut,
+        infer=infer,
+        assemble=partial(assemble, native_scale=job.model.scale, scale=options.scale),
+        encode=partial(encode, output_format=options.output_format, quality=options.quality),
+        store=store,
+        off_loop=partial(_off_loop, rooms.threads),
+    )
+
+
+async def _off_loop(threads: Executor, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    return await asyncio.get_running_loop().run_in_executor(threads, partial(function, *args, **kwargs))
+
+
+def sides_up_to(sides: Sequence[int], largest: int | None) -> tuple[int, ...]:
+    """The device's window sides that a request allows; its smallest when it allows none."""
+    return tuple(side for side in sides if largest is None or side <= largest) or tuple(sides[:1])
+
+
+def _identity(job: Job, model: LoadedModel) -> ResultIdentity:
+    return ResultIdentity(
+        tenant=job.request.tenant,
+        job_id=job.request.job_id,
+        source=job.request.source,
+        options=job.request.options,
+        model=model.spec.name,
+        weights_sha256=model.weights_sha256,
+        pixel_path=PIXEL_PATH,
+    )
+
+
+def _provenance(model: LoadedModel, rooms: Rooms) -> Provenance:
+    return Provenance(
+        model=model.spec.name,
+        weights_sha256=model.weights_sha256,
+        precision=rooms.lane.profile.precision,
+        version=__version__,
+    )

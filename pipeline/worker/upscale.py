@@ -1,0 +1,76 @@
+"""The data path, top to bottom: from a source reference to a stored result."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec, Protocol, TypeVar
+
+from pipeline.imaging.decode import Decoded
+from pipeline.imaging.encode import EncodedImage
+from pipeline.imaging.raster import Pixels, Raster
+from pipeline.imaging.tiling import Tiling
+from pipeline.storage.objects import SourceBytes, SourceRef, StoredObject
+from pipeline.telemetry.stage import stage
+from pipeline.worker.intake import Job
+from schemas.stages import Stage
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class OffLoop(Protocol):
+    """Runs a plain function on another thread, so that the event loop never waits for pixels."""
+
+    async def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps of one job. `steps.py` binds the real ones; plain functions serve in tests."""
+
+    fetch: Callable[[SourceRef], Awaitable[SourceBytes]]
+    decode: Callable[[SourceBytes], Awaitable[Decoded]]
+    divide: Callable[[Raster], Tiling]
+    infer: Callable[[Tiling], Awaitable[Sequence[Pixels]]]
+    """Through the batcher; one upscaled tile for each tile, in order."""
+    assemble: Callable[[Tiling, Sequence[Pixels]], Raster]
+    encode: Callable[[Raster], EncodedImage]
+    store: Callable[[EncodedImage], Awaitable[StoredObject]]
+    off_loop: OffLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Upscaled:
+    """A job that is done, but for saying so."""
+
+    stored: StoredObject
+    source_width: int
+    source_height: int
+    warnings: tuple[str, ...]
+
+
+async def upscale(job: Job, steps: Steps) -> Upscaled:
+    """Do one job. Raises `JobFailed` when it cannot be done; nothing is stored then."""
+    timings = job.timings
+
+    with stage(Stage.FETCH, timings):
+        source = await steps.fetch(job.source)
+
+    with stage(Stage.DECODE, timings):
+        decoded = await steps.decode(source)
+
+    with stage(Stage.TILE, timings):
+        tiling = await steps.off_loop(steps.divide, decoded.raster)
+
+    with stage(Stage.BATCH, timings):
+        tiles = await steps.infer(tiling)
+
+    with stage(Stage.STITCH, timings):
+        raster = await steps.off_loop(steps.assemble, tiling, tiles)
+
+    with stage(Stage.ENCODE, timings):
+        image = await steps.off_loop(steps.encode, raster)
+
+    with stage(Stage.STORE, timings):
+        stored = await steps.store(image)
+
+    return Upscaled(stored, decoded.raster.width, decoded.raster.height, decoded.warnings)

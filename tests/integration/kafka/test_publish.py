@@ -1,0 +1,59 @@
+"""Publishing and parking, against a real broker."""
+
+import pytest
+
+from pipeline.kafka.deadletter import park
+from pipeline.kafka.publish import MessageTooLarge, Publisher
+from pipeline.settings import KafkaSettings
+from pipeline.telemetry import metrics
+from schemas import topics as names
+from schemas.topics import Lane, Topics
+from tests.support.requests import make_received
+from tests.support.streams import consuming
+
+pytestmark = pytest.mark.integration
+
+
+async def test_dead_letter_keeps_key_and_value_and_says_where_from_and_why(
+    kafka: KafkaSettings, topics: Topics
+) -> None:
+    """What nobody can read is kept byte for byte, beside what an operator needs to find its sender."""
+    record = make_received(topic="requests", partition=1, offset=5, key=None, value=b"\x00\xff{")
+    counter = metrics.DEAD_LETTERS.labels("requests", "malformed_json")
+    before = counter._value.get()
+    async with Publisher(kafka) as publisher:
+        await park(publisher, topics.requests[Lane.BULK].name, record, "malformed_json", "line 1")
+    async with consuming(kafka, topics) as consumer:
+        parked = await anext(consumer.lane(Lane.BULK))
+    headers = dict(parked.headers)
+    assert (parked.key, parked.value) == (None, b"\x00\xff{")
+    assert headers[names.DEAD_LETTER_REASON] == b"malformed_json"
+    assert (headers[names.ORIGIN_TOPIC], headers[names.ORIGIN_OFFSET]) == (b"requests", b"5")
+    assert counter._value.get() == before + 1
+
+
+async def test_dead_letter_that_is_too_large_is_parked_without_its_value(kafka: KafkaSettings, topics: Topics) -> None:
+    """A record that could never be parked would hold up its partition for ever."""
+    value = bytes(17 * 2**20)
+    async with Publisher(kafka) as publisher:
+        await park(publisher, topics.requests[Lane.BULK].name, make_received(value=value), "too_large", "17 MiB")
+    async with consuming(kafka, topics) as consumer:
+        parked = await anext(consumer.lane(Lane.BULK))
+    assert (parked.key, parked.value) == (b"job-1", None)
+    assert dict(parked.headers)[names.VALUE_OMITTED] == b"%d" % len(value)
+
+
+async def test_large_dead_letter_is_parked_whole(kafka: KafkaSettings, topics: Topics) -> None:
+    """The client's own limits are above what a broker takes by default."""
+    value = bytes(3 * 2**20)
+    async with Publisher(kafka) as publisher:
+        await park(publisher, topics.requests[Lane.BULK].name, make_received(value=value), "too_large", "3 MiB")
+    async with consuming(kafka, topics) as consumer:
+        assert (await anext(consumer.lane(Lane.BULK))).value == value
+
+
+async def test_event_that_is_too_large_is_refused_by_name(kafka: KafkaSettings, topics: Topics) -> None:
+    """Sending it again would not help, so it is not reported as an outage."""
+    async with Publisher(kafka) as publisher:
+        with pytest.raises(MessageTooLarge):
+            await publisher.send(topics.events.name, key=None, value=bytes(17 * 2**20), headers=())

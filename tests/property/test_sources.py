@@ -1,0 +1,25 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import JobFailed
+from pipeline.settings import FetchSettings, StoreSettings
+from pipeline.storage.sources import SourcePolicy, parse
+from schemas.failures import FailureCode
+
+POLICY = SourcePolicy.of(StoreSettings(bucket="upscale", source_buckets=("photos",)), FetchSettings(allow_http=True))
+WORDS = "s3: upload: https: http: // / .. . @ # ? %2e upscale photos results uploads acme other 127.0.0.1 a.example :80"
+PARTS = st.sampled_from([*WORDS.split(), "\\", "\x00", "ü", "１", "[::1]"])
+
+
+@given(st.one_of(st.text(), st.lists(PARTS, max_size=12).map("".join)))
+def test_parse_answers_any_text_with_a_reference_or_a_refusal(source: str) -> None:
+    """Nothing but our own failure comes out, and an object of our bucket is never another tenant's."""
+    ref, code = None, None
+    try:
+        ref = parse(source, tenant="acme", policy=POLICY)
+    except JobFailed as failed:
+        code = failed.code
+    assert code in (None, FailureCode.URL_BLOCKED, FailureCode.URL_SCHEME_NOT_ALLOWED)
+    if ref is not None and ref.bucket == "upscale" and ref.key is not None:
+        assert ".." not in ref.key.split("/")
+        assert not ref.key.startswith(("results/other", "uploads/other"))

@@ -1,0 +1,51 @@
+"""Comparing topics with their declaration, and reading what the broker answers."""
+
+import pytest
+from aiokafka import TopicPartition
+
+from pipeline.kafka.admin import Standing, TopicFacts, TopicRefused, compare, created_names, lag, new_topic
+from schemas.topics import Topic
+
+TOPIC = Topic("requests", partitions=16, retention_ms=60_000)
+
+
+@pytest.mark.parametrize(
+    ("found", "standing", "detail"),
+    [
+        (None, Standing.MISSING, "declared with 16 partitions"),
+        (TopicFacts(1, 3), Standing.DIFFERS, "has 1 partition, declared with 16"),
+        (TopicFacts(16, 1), Standing.DIFFERS, "has 1 copies of a partition, declared with 3"),
+        (TopicFacts(16, 3), Standing.OK, "16 partitions"),
+        (TopicFacts(32, 5), Standing.OK, "32 partitions"),
+    ],
+)
+def test_topic_differs_when_it_has_less_than_declared(
+    found: TopicFacts | None, standing: Standing, detail: str
+) -> None:
+    """Fewer partitions bound the workers, fewer copies risk the data; more of either does no harm."""
+    report = compare(TOPIC, found, replication_factor=3)
+    assert (report.name, report.standing, report.detail) == ("requests", standing, detail)
+
+
+def test_topic_is_requested_as_declared() -> None:
+    """Partitions and retention come from the declaration, copies from the settings."""
+    requested = new_topic(TOPIC, replication_factor=3)
+    assert (requested.name, requested.num_partitions, requested.replication_factor) == ("requests", 16, 3)
+    assert requested.topic_configs == {"retention.ms": "60000"}
+
+
+def test_topic_that_somebody_else_created_meanwhile_is_no_error() -> None:
+    """Two processes may start at once."""
+    assert created_names([("a", 0), ("b", 36)]) == {"a"}
+
+
+def test_topic_that_the_broker_refuses_is_named_with_the_reason() -> None:
+    """The client does not raise for an error code in the answer; we do."""
+    with pytest.raises(TopicRefused, match="topic b: the broker refused to create it: InvalidReplicationFactorError"):
+        created_names([("a", 0), ("b", 38)])
+
+
+def test_lag_counts_what_is_not_committed() -> None:
+    """A group that has committed nothing lags by everything, and never by less than nothing."""
+    first, second, third = (TopicPartition("requests", number) for number in range(3))
+    assert lag({first: 10, second: 4, third: 2}, {first: 7, third: 5}) == {first: 3, second: 4, third: 0}

@@ -1,0 +1,41 @@
+"""The headers of a parked record."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.kafka.deadletter import MAX_DETAIL_BYTES, dead_letter_headers
+from schemas import topics
+from tests.support.requests import make_received
+
+
+def test_dead_letter_says_why_and_where_from() -> None:
+    """Reason, detail and origin stand beside the record's own headers, which stay first and unchanged."""
+    record = make_received(topic="requests", partition=3, offset=14, headers=(("ce_id", b"1"), ("ce_id", b"2")))
+    assert dead_letter_headers(record, "malformed_json", "line 1") == (
+        ("ce_id", b"1"),
+        ("ce_id", b"2"),
+        (topics.DEAD_LETTER_REASON, b"malformed_json"),
+        (topics.DEAD_LETTER_DETAIL, b"line 1"),
+        (topics.ORIGIN_TOPIC, b"requests"),
+        (topics.ORIGIN_PARTITION, b"3"),
+        (topics.ORIGIN_OFFSET, b"14"),
+        (topics.ORIGIN_TIMESTAMP, b"2026-01-02T03:04:05+00:00"),
+    )
+
+
+def test_record_parked_twice_carries_each_header_once() -> None:
+    """A retry of the parking, or a replay that fails again, does not double them; the record is not changed."""
+    once = dead_letter_headers(make_received(headers=(("ce_id", b"1"),)), "empty", "first")
+    record = make_received(offset=9, headers=(*once, (topics.VALUE_OMITTED, b"1")))
+    twice = dict(dead_letter_headers(record, "empty", "second"))
+    assert len(twice) == len(dead_letter_headers(record, "empty", "second")) == 7
+    assert (twice[topics.DEAD_LETTER_DETAIL], twice[topics.ORIGIN_OFFSET]) == (b"second", b"9")
+    assert record.headers[:-1] == once
+
+
+@given(st.text())
+def test_detail_is_bounded_and_stays_readable(detail: str) -> None:
+    """Whatever was wrong with the record, its description is valid UTF-8 of at most a kilobyte."""
+    clipped = dict(dead_letter_headers(make_received(), "x", detail * 200))[topics.DEAD_LETTER_DETAIL]
+    assert len(clipped) <= MAX_DETAIL_BYTES
+    clipped.decode()
