@@ -126,14 +126,6 @@ def signals(received: Callable[[], None]) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Lifecycle]:
-    """The lifecycle of this process, moved by its signals."""
-    lifecycle = Lifecycle()
-    with signals(lifecycle.signal):
-        yield lifecycle
-
-
-@asynccontextmanager
 async def stop_requested() -> AsyncIterator[asyncio.Event]:
     """An event that the first SIGTERM or SIGINT sets, for commands that hold nothing worth draining."""
     stop = asyncio.Event()

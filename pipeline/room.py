@@ -13,7 +13,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class Room(BaseModel):
     """Settings of one room: frozen, and a misspelt field is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
     @field_validator("*", mode="before")
     @classmethod

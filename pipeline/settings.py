@@ -74,12 +74,6 @@ class KafkaSettings(Room):
             )
         return self
 
-    @model_validator(mode="after")
-    def _sasl_has_credentials(self) -> Self:
-        if self.security_protocol.startswith("SASL_") and not (self.sasl_username and self.sasl_password):
-            raise ValueError(f"security_protocol {self.security_protocol} needs sasl_username and sasl_password")
-        return self
-
 
 class StoreSettings(Room):
     """The object store."""

@@ -141,6 +141,7 @@ def _dead_letter() -> Schema:
         topics.ORIGIN_OFFSET: "Where the record lay.",
         topics.ORIGIN_TIMESTAMP: "When it was appended there.",
     }
+    omitted = {topics.VALUE_OMITTED: {"type": "string", "description": "Bytes of a value too large to be parked."}}
     return {
         "name": "dead-letter",
         "title": DEAD_LETTER,
@@ -148,7 +149,10 @@ def _dead_letter() -> Schema:
         "contentType": "application/octet-stream",
         "headers": {
             "type": "object",
-            "properties": {name: {"type": "string", "description": text} for name, text in described.items()},
+            "properties": {
+                **{name: {"type": "string", "description": text} for name, text in described.items()},
+                **omitted,
+            },
             "required": list(described),
         },
         "bindings": {"kafka": _keyed("The key as it came; may be absent.")},

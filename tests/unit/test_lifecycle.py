@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from pipeline.lifecycle import Exit, Lifecycle, State, running, signals, stop_requested
+from pipeline.lifecycle import Exit, Lifecycle, State, signals, stop_requested
 
 LONG = 30.0
 
@@ -100,7 +100,8 @@ async def test_drain_raises_what_the_work_raises() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_signals_move_the_lifecycle(number: signal.Signals) -> None:
     """First stop, then give up: by the real signals."""
-    async with running() as lifecycle:
+    lifecycle = Lifecycle()
+    with signals(lifecycle.signal):
         os.kill(os.getpid(), number)
         await asyncio.wait_for(lifecycle.stopping(), LONG)
         code = await lifecycle.drain(_never(), stop_intake=lambda: os.kill(os.getpid(), number), seconds=LONG)

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from schemas import topics
 from schemas.codec import encode
 from schemas.events import ALL_EVENTS, JobEvent, UpscaleRequested
 from schemas.examples import EXAMPLES, record
@@ -103,3 +104,13 @@ def test_message_can_be_correlated_and_keyed(event: type) -> None:
     assert message["correlationId"]["location"] == "$message.payload#/job_id"
     assert "job_id" in _at(message["payload"]["$ref"])["required"]
     assert message["bindings"]["kafka"]["key"]["type"] == "string"
+
+
+def test_dead_letter_describes_every_header_that_is_set() -> None:
+    """Whoever replays dead letters learns from here what they carry; one of them is there only at times."""
+    headers = MESSAGES["DeadLetter"]["headers"]
+    declared = {
+        value for value in vars(topics).values() if isinstance(value, str) and value.startswith(("dlq-", "orig-"))
+    }
+    assert set(headers["properties"]) == declared
+    assert declared - set(headers["required"]) == {topics.VALUE_OMITTED}
