@@ -105,6 +105,7 @@ async def test_pool_refuses_by_header_without_a_decoder() -> None:
 async def test_pool_decodes_on_after_an_idle_process_was_killed(pool: DecoderPool) -> None:
     """A process that died between pictures is replaced, and no picture pays for it."""
     os.kill(process_of(pool), signal.SIGKILL)
+    os.waitid(os.P_PID, process_of(pool), os.WEXITED | os.WNOWAIT)
 
     decoded = await pool.decode(saved(photo(), "png"), keep_exif=False)
 
@@ -170,6 +171,20 @@ async def test_pool_says_when_decoders_cannot_start() -> None:
     with pytest.raises(DecoderUnavailable, match="1048576 bytes"):
         async with DecoderPool(1, LIMITS, 1.0, 2**20):
             pass
+
+
+async def test_pool_can_be_cancelled_while_it_starts() -> None:
+    """A process that was being started is not left behind."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    starting = asyncio.create_task(DecoderPool(1, LIMITS, 1.0, MEMORY_BYTES).__aenter__())
+    while not children.read_text():  # noqa: ASYNC240  # a file of the kernel's
+        await asyncio.sleep(0)
+
+    starting.cancel()
+    await asyncio.wait([starting])
+
+    assert starting.cancelled()
+    assert not children.read_text()  # noqa: ASYNC240
 
 
 async def test_pool_ends_its_processes() -> None:
