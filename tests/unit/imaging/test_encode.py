@@ -9,7 +9,7 @@ from PIL import Image, ImageCms
 
 from pipeline.errors import JobFailed
 from pipeline.imaging.decode import decode
-from pipeline.imaging.encode import check_output, encode
+from pipeline.imaging.encode import _rounded, check_output, encode
 from pipeline.imaging.raster import Raster
 from schemas.failures import FailureCode
 from schemas.options import OutputFormat
@@ -127,6 +127,13 @@ def test_encode_rounds_sixteen_bits_where_the_format_has_eight(output_format: Ou
     shades = np.asarray(opened(encoded.data).convert("L"))[8, 8::16]
     assert np.abs(shades.astype(int) - (0, 0, 1, 254, 255, 255)).max() <= 1
     assert encoded.warnings == ("depth_reduced",)
+
+
+def test_encode_rounds_every_level_to_the_nearest() -> None:
+    """All 65,536 levels go to the nearest of 256."""
+    levels = np.arange(65_536, dtype=np.uint16)
+
+    assert np.array_equal(_rounded(levels), np.rint(levels / 257))
 
 
 def test_encode_jpeg_reduces_both_depth_and_alpha() -> None:
