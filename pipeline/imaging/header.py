@@ -35,7 +35,7 @@ class Header:
 
 
 def inspect(data: bytes, limits: Limits) -> Header:
-    """Say what `data` is, and refuse what we do not take. Takes microseconds whatever the file holds.
+    """Say what `data` is, and refuse what we do not take. Takes some milliseconds at most, whatever the file holds.
 
     Raises `JobFailed` with the field, the limit and the value: source_empty, image_format_unsupported, image_corrupt,
     image_truncated, image_too_large, image_too_small, image_aspect_unsupported, image_metadata_too_large.

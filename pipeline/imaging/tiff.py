@@ -15,6 +15,8 @@ PLANAR, SAMPLE_FORMAT = 284, 339
 COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946})
 """None, CCITT, LZW, deflate, PackBits: those whose decoders are small. JPEG inside TIFF is not among them."""
 DEPTHS = frozenset({1, 2, 4, 8, 16})
+MAX_ENTRIES = 1000
+"""Entries of a directory that are read; they are in ascending order, and those we need come early."""
 WHITE_IS_ZERO = 0
 SEPARATE_PLANES = 2
 _SHORT, _LONG = 3, 4
@@ -39,7 +41,7 @@ def first_page(data: bytes) -> Page:
     order = "<" if data[:2] == b"II" else ">"
     start = struct.unpack_from(f"{order}I", data, 4)[0]
     count = struct.unpack_from(f"{order}H", data, start)[0]
-    tags = _tags(data, order, start + 2, count)
+    tags = _tags(data, order, start + 2, min(count, MAX_ENTRIES))
     if not {WIDTH, HEIGHT} <= tags.keys():
         raise JobFailed(FailureCode.IMAGE_CORRUPT, "source: the TIFF file does not say how large its picture is")
     depths = tags.get(BITS, (1,))

@@ -19,7 +19,8 @@ def tone_curve(tag: bytes) -> Floats:
     """Linear light, 0 to 1, for each of the 65,536 sample values. Raises `ValueError` for a curve of no known type
     and `struct.error` for one that is cut short."""
     shape = _sampled(tag) if tag[:4] == b"curv" else _parametric(tag)
-    light: Floats = np.clip(np.nan_to_num(shape(np.linspace(0, 1, LEVELS))), 0, 1).astype(np.float32)
+    with np.errstate(all="ignore"):  # absurd parameters are clipped with the rest
+        light: Floats = np.clip(np.nan_to_num(shape(np.linspace(0, 1, LEVELS))), 0, 1).astype(np.float32)
     return light
 
 

@@ -19,8 +19,6 @@ class Request:
 
     file_bytes: int
     keep_exif: bool
-    capacity_bytes: int
-    """Size of the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def dump(message: Request | Picture | Refusal) -> bytes:
 def load_request(line: bytes) -> Request:
     """Read a line of the worker's, who is trusted."""
     fields = orjson.loads(line)
-    return Request(fields["file_bytes"], fields["keep_exif"], fields["capacity_bytes"])
+    return Request(fields["file_bytes"], fields["keep_exif"])
 
 
 def load_reply(line: bytes) -> Picture | JobFailed:

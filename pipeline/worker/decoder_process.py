@@ -108,7 +108,7 @@ class DecoderProcess:
         capacity = file.header.width * file.header.height * MAX_PIXEL_BYTES + MAX_EXIF_BYTES
         source, target = await _holding(file.data), SharedMemory.of_size(capacity)
         try:
-            request = dump(Request(source.size, file.keep_exif, capacity))
+            request = dump(Request(source.size, file.keep_exif))
             descriptors = [source.descriptor, target.descriptor]
             try:
                 socket.send_fds(self._channel, [request], descriptors)

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import JobFailed
-from pipeline.imaging.decode import Decoded, decode
+from pipeline.imaging.decode import Decoded, _translated, decode
 from pipeline.imaging.formats import Format
-from pipeline.imaging.header import Limits
+from pipeline.imaging.header import Header, Limits
+from pipeline.imaging.reading import read
 from schemas.failures import FailureCode
 from tests.support.images import make_pixels
 from tests.support.picture_files import LIMITS, exif, photo, saved, tiff
@@ -238,11 +239,30 @@ def test_decode_applies_the_limits_before_decoding() -> None:
     assert failed.value.code is FailureCode.IMAGE_TOO_LARGE
 
 
-def test_decode_refuses_a_file_that_declares_two_sizes() -> None:
+@pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP, Format.GIF, Format.BMP, Format.TIFF])
+def test_decode_refuses_a_file_that_declares_two_sizes(kind: Format) -> None:
     """What the limits were checked against must be what is decoded."""
-    data = saved(photo(), "webp", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0")
+    with pytest.raises(JobFailed, match="two different sizes") as failed:
+        read(saved(photo(24, 32), kind), Header(kind, 33, 24))
 
-    assert code_of(data[:24] + b"\x10" + data[25:]) is FailureCode.IMAGE_CORRUPT
+    assert failed.value.code is FailureCode.IMAGE_CORRUPT
+
+
+def test_decode_takes_the_first_picture_when_the_second_is_broken() -> None:
+    """What is dropped anyway need not be sound."""
+    data = bytearray(saved(photo(), "gif", save_all=True, append_images=[photo().rotate(90)]))
+    second = data.rindex(b"!\xf9\x04")
+    data[second + 8 :] = b",\xff"
+
+    assert decoded(bytes(data)).warnings == ("animation_dropped",)
+
+
+def test_decode_says_when_memory_is_too_short() -> None:
+    """Running out of memory is the picture's complexity, not damage to it."""
+    with pytest.raises(JobFailed) as failed, _translated(Format.PNG):
+        np.empty(2**62, dtype=np.uint8)
+
+    assert failed.value.code is FailureCode.IMAGE_TOO_COMPLEX
 
 
 def test_decode_tells_no_library_words() -> None:

@@ -10,13 +10,14 @@ from tests.support.images import make_pixels, nearest
 
 def test_stitch_takes_each_core_from_its_own_tile() -> None:
     """With tiles of one value each, every core shows its own tile's value."""
-    tiles = plan(40, 100, pad=5, sides=(40,))
+    tiles = plan(90, 100, pad=5, sides=(40,))
     flat = [np.full((80, 80, 3), number, dtype=np.uint8) for number in range(len(tiles.windows))]
 
     plane = stitch(tiles, flat, 2)
 
     for number, window in enumerate(tiles.windows):
-        assert (plane[:, 2 * window.core_left : 2 * window.core_right] == number).all()
+        rows = slice(2 * window.core_top, 2 * window.core_bottom)
+        assert (plane[rows, 2 * window.core_left : 2 * window.core_right] == number).all()
 
 
 def test_stitch_keeps_sixteen_bits() -> None:

@@ -46,6 +46,17 @@ def process_of(pool: DecoderPool) -> int:
     return process.pid
 
 
+def kill(pid: int) -> None:
+    """Kill a process and wait until it is dead, leaving it to its parent to notice."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def children() -> str:
+    """The process ids of this process's children."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+
+
 async def failure_of(pool: DecoderPool, data: bytes) -> JobFailed:
     """What decoding `data` fails with."""
     with pytest.raises(JobFailed) as failed:
@@ -104,7 +115,7 @@ async def test_pool_refuses_by_header_without_a_decoder() -> None:
 
 async def test_pool_decodes_on_after_an_idle_process_was_killed(pool: DecoderPool) -> None:
     """A process that died between pictures is replaced, and no picture pays for it."""
-    os.kill(process_of(pool), signal.SIGKILL)
+    kill(process_of(pool))
 
     decoded = await pool.decode(saved(photo(), "png"), keep_exif=False)
 
@@ -170,6 +181,19 @@ async def test_pool_says_when_decoders_cannot_start() -> None:
     with pytest.raises(DecoderUnavailable, match="1048576 bytes"):
         async with DecoderPool(1, LIMITS, 1.0, 2**20):
             pass
+
+
+async def test_pool_can_be_cancelled_while_it_starts() -> None:
+    """A process that was being started is not left behind."""
+    starting = asyncio.create_task(DecoderPool(1, LIMITS, 1.0, MEMORY_BYTES).__aenter__())
+    while not children():  # noqa: ASYNC110  # the kernel sends no event
+        await asyncio.sleep(0)
+
+    starting.cancel()
+    await asyncio.wait([starting])
+
+    assert starting.cancelled()
+    assert not children()
 
 
 async def test_pool_ends_its_processes() -> None:
