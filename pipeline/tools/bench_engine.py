@@ -174,11 +174,12 @@ def _work(profile: DeviceProfile, windows: Windows, picture: Pixels) -> float:
     """Source pixels our windows hold, divided by those of upstream's, which are clipped at the picture's border."""
     layout = _layout(profile, windows, picture)
     ours = len(layout.windows) * layout.window_height * layout.window_width
-    rows, columns = (_upstream_extent(length, windows) for length in picture.shape[:2])
+    rows, columns = (upstream_extent(length, windows) for length in picture.shape[:2])
     return ours / (rows * columns)
 
 
-def _upstream_extent(length: int, windows: Windows) -> int:
+def upstream_extent(length: int, windows: Windows) -> int:
+    """Pixels along one side that upstream computes: each tile's context ends where the picture does."""
     starts = range(0, length, windows.tile)
     return sum(min(start + windows.tile + windows.pad, length) - max(start - windows.pad, 0) for start in starts)
 
