@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from pipeline.gpu.device import Precision
 from pipeline.gpu.infer import infer
@@ -103,10 +104,10 @@ def test_a_failing_tile_is_not_upstreams(ours: Models) -> None:
     """Upstream prints the error of a tile and goes on with the tile before it; here it reaches the caller."""
     model = ours(FAST, "fp32")
 
-    def failing(pixels: object) -> object:
+    def failing(pixels: Tensor) -> Tensor:
         raise RuntimeError("device error")
 
-    broken = LoadedModel(model.spec, model.weights_sha256, failing, model.exact)  # type: ignore[arg-type]
+    broken = LoadedModel(model.spec, model.weights_sha256, failing, model.exact)
 
     with pytest.raises(RuntimeError, match="device error"):
         infer(broken, [photograph("rocket", 8, 8)], "cpu")

@@ -1,9 +1,9 @@
 """`upscale bench engine`."""
 
-import json
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
 from pipeline.tools.bench_engine import Windows, main, psnr, upstream_extent
@@ -20,12 +20,12 @@ def test_bench_prints_and_writes_a_ratio_for_every_photograph(
         ["--size", "40", "--tile", "24", "--pad", "4", "--rounds", "1", "--precision", "fp32", "--json", str(path)]
     )
 
-    report = json.loads(path.read_text())
+    report = orjson.loads(path.read_bytes())
     assert code == 0
     assert "ratio: median" in capsys.readouterr().out
     assert [row["picture"] for row in report["pictures"]] == ["astronaut", "chelsea", "coffee", "rocket"]
     assert len(report["ratios"]) == 4
-    assert all(row["psnr_fp32"] == float("inf") for row in report["pictures"])
+    assert all(row["psnr_fp32"] is None for row in report["pictures"])
     assert all(row["psnr_upstream"] > 40 for row in report["pictures"])
 
 
