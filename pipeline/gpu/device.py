@@ -11,7 +11,7 @@ from pipeline.settings import DeviceSettings, InvalidSettings, variable
 Kind = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
-CPU_SIDES = (32, 48, 64, *range(68, 289, 4))
+CPU_SIDES: tuple[int, ...] = (32, 48, 64, *range(68, 289, 4))
 """On a CPU a new shape costs milliseconds, and only windows of some thousand pixels gain from batching: larger ones
 fit their picture closely instead. Steps of 16 would compute a tenth more pixels. A window of 288 bounds how long an
 interactive job waits for the launch before it."""
@@ -137,9 +137,9 @@ def _sides(sides: Sequence[int], largest: int) -> tuple[int, ...]:
 
 def _batch_pixels(device: Kind, precision: Precision, facts: Facts) -> int:
     if device == "cpu":
-        return CPU_SIDES[-1] ** 2
-    usable = GPU_MEMORY_SHARE * ((facts.cuda_bytes if device == "cuda" else 0) or UNKNOWN_GPU_BYTES)
-    return min(INDEXABLE_PIXELS, round(usable) // GPU_BYTES_PER_PIXEL[precision])
+        return CPU_SIDES[-1] * CPU_SIDES[-1]
+    memory = facts.cuda_bytes if device == "cuda" else UNKNOWN_GPU_BYTES
+    return min(INDEXABLE_PIXELS, int(GPU_MEMORY_SHARE * memory) // GPU_BYTES_PER_PIXEL[precision])
 
 
 def _invalid(field: str, rule: str, value: str) -> InvalidSettings:

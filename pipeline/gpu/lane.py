@@ -59,7 +59,7 @@ class DeviceLane:
         return await self._in_thread(partial(self._launch, batch))
 
     async def prepare(self, name: str) -> LoadedModel:
-        """Load a model before it is needed, or look up the one that is loaded. Raises `JobFailed`."""
+        """Load a model, by the catalog's own name, before it is needed; or look it up. Raises `JobFailed`."""
         return await self._in_thread(partial(self._model, name))
 
     async def self_test(self, name: str) -> None:

@@ -19,6 +19,9 @@ Launch = Callable[[Sequence[TilePixels]], list[TilePixels]]
 _OUT_OF_MEMORY_TEXTS = ("can't allocate memory", "out of memory", "CUDNN_STATUS_ALLOC_FAILED")
 """torch has a type for CUDA only; the CPU's allocator, MPS and cuDNN raise a bare RuntimeError."""
 
+WORTHWHILE = 0.75
+"""A side is cut when its parts are at most this long: below, context is most of what would be computed."""
+
 log = structlog.get_logger()
 
 
@@ -81,11 +84,11 @@ def _in_parts(launch: Launch, tile: TilePixels, spec: ModelSpec) -> TilePixels:
 
 
 def halves(length: int, pad: int) -> tuple[Part, ...]:
-    """Two parts of equal length that share `pad` on either side of the middle; one part when that saves nothing."""
+    """Two parts of equal length that share `pad` on either side of the middle; one part when that saves too little."""
     middle = length // 2
-    if pad >= middle:
-        return (Part(0, length, 0, length),)
     extent = length - middle + pad
+    if extent > length * WORTHWHILE:
+        return (Part(0, length, 0, length),)
     return Part(0, extent, 0, middle), Part(length - extent, length, middle, length)
 
 

@@ -100,7 +100,7 @@ def _official(blob: bytes) -> dict[str, Tensor]:
     try:
         content = torch.load(io.BytesIO(blob), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"not a file of tensors: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"not a file of tensors: {type(error).__name__}: {str(error)[:200]}") from error
     return _parameters(content)
 
 

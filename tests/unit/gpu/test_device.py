@@ -1,0 +1,110 @@
+"""Choosing the device and how it is fed."""
+
+from typing import Literal
+
+import pytest
+import torch
+
+from pipeline.gpu.device import CPU_SIDES, GPU_SIDES, DeviceProfile, Facts, Precision, choose, probe
+from pipeline.settings import DeviceSettings, InvalidSettings
+
+GIB = 1024**3
+OLD_CPU = Facts(threads=8, cpu_bf16=False)
+NEW_CPU = Facts(threads=8, cpu_bf16=True)
+OLD_GPU = Facts(threads=8, cpu_bf16=True, cuda_name="Old", cuda_bytes=8 * GIB)
+NEW_GPU = Facts(threads=8, cpu_bf16=True, cuda_name="New", cuda_bytes=140 * GIB, cuda_bf16=True)
+MAC = Facts(threads=8, cpu_bf16=False, mps=True)
+
+
+@pytest.mark.parametrize(
+    ("facts", "device", "precision"),
+    [
+        (OLD_CPU, "cpu", "fp32"),
+        (NEW_CPU, "cpu", "bf16"),
+        (OLD_GPU, "cuda", "fp16"),
+        (NEW_GPU, "cuda", "bf16"),
+        (MAC, "mps", "fp16"),
+    ],
+)
+def test_auto_takes_the_best_device_and_what_it_does_natively(facts: Facts, device: str, precision: Precision) -> None:
+    """A GPU before the CPU; 16 bits only where the hardware multiplies them."""
+    profile = choose(DeviceSettings(), facts)
+
+    assert (profile.device, profile.precision) == (device, precision)
+
+
+def test_fp16_on_a_cpu_is_refused_by_its_variable() -> None:
+    """It would be hundreds of times slower, so it is never done, whatever the CPU."""
+    with pytest.raises(InvalidSettings, match=r"^UPSCALE_DEVICE__PRECISION: .*got 'fp16'$"):
+        choose(DeviceSettings(precision="fp16"), NEW_CPU)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_an_absent_device_is_refused_by_its_variable(device: Literal["cuda", "mps"]) -> None:
+    """A worker told to use a GPU does not quietly run on the CPU."""
+    with pytest.raises(InvalidSettings, match=rf"^UPSCALE_DEVICE__DEVICE: .*got '{device}'$"):
+        choose(DeviceSettings(device=device), NEW_CPU)
+
+
+def test_explicit_settings_win() -> None:
+    """What an operator sets is what runs."""
+    asked = DeviceSettings(device="cpu", precision="fp32", threads=3, max_batch_tiles=7, tile_size=100)
+
+    profile = choose(asked, NEW_GPU)
+
+    assert (profile.device, profile.precision, profile.threads, profile.max_batch_tiles) == ("cpu", "fp32", 3, 7)
+    assert profile.sides == (*(side for side in CPU_SIDES if side < 100), 100)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_gpu_may_run_any_precision(precision: Precision) -> None:
+    """A precision that was asked for is taken as it is."""
+    assert choose(DeviceSettings(precision=precision), OLD_GPU).precision == precision
+
+
+def test_a_gpu_has_a_handful_of_window_sides() -> None:
+    """Few shapes, so that tiles of different pictures match; the largest is the setting's."""
+    assert choose(DeviceSettings(), NEW_GPU).sides == GPU_SIDES
+    assert choose(DeviceSettings(tile_size=512), NEW_GPU).sides == (96, 160, 288, 512)
+    assert choose(DeviceSettings(tile_size=64), NEW_GPU).sides == (64,)
+
+
+def test_batches_stay_within_the_indices_of_a_large_gpu() -> None:
+    """The largest map of a launch, 64 channels at 16 times the pixels, has fewer than 2^31 elements."""
+    profile = choose(DeviceSettings(), NEW_GPU)
+
+    for side in profile.sides:
+        assert profile.batch_limit(side, side) * side * side * 64 * 16 < 2**31
+
+
+def test_batches_shrink_with_the_memory_and_the_precision() -> None:
+    """A small device gets small launches, and wider numbers get smaller ones."""
+    small = choose(DeviceSettings(), OLD_GPU)
+    exact = choose(DeviceSettings(precision="fp32"), OLD_GPU)
+
+    assert exact.max_batch_pixels < small.max_batch_pixels < choose(DeviceSettings(), NEW_GPU).max_batch_pixels
+    assert choose(DeviceSettings(), MAC).max_batch_pixels == small.max_batch_pixels
+
+
+@pytest.mark.parametrize(("side", "limit"), [(8, 4), (16, 4), (32, 2), (45, 1), (1000, 1)])
+def test_batch_limit_is_the_tighter_of_tiles_and_pixels(side: int, limit: int) -> None:
+    """Small windows are limited by number, large ones by area, and one tile is always allowed."""
+    profile = DeviceProfile("cpu", "cpu", "fp32", 1, (8,), max_batch_tiles=4, max_batch_pixels=2048)
+
+    assert profile.batch_limit(side, side) == limit
+
+
+def test_probe_tells_what_torch_has() -> None:
+    """The facts are torch's own words about this machine."""
+    facts = probe()
+
+    assert facts.threads == torch.get_num_threads()
+    assert (facts.cuda_name is not None) == torch.cuda.is_available()
+
+
+def test_probe_counts_a_probe_that_torch_dropped_as_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU's probes are private names; without them the worker still starts, in float32."""
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name)
+
+    assert probe().cpu_bf16 is False

@@ -1,0 +1,37 @@
+"""The known tile and its answers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.gpu.catalog import MODELS, ModelSpec
+from pipeline.gpu.device import Precision
+from pipeline.gpu.model import load
+from pipeline.gpu.selftest import EXPECTED, WrongAnswer, check
+from tests.support.networks import constant, cpu_profile, repeating, tiny_model
+
+
+def test_every_model_of_the_catalog_has_a_known_answer() -> None:
+    """A new model cannot be added without one."""
+    assert list(EXPECTED) == [spec.name for spec in MODELS]
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@torch.inference_mode()
+def test_every_model_gives_its_known_answer(spec: ModelSpec, precision: Precision, tmp_path: Path) -> None:
+    """On this device, with the weights of the install, in each precision of a CPU."""
+    check(load(spec.name, replace(cpu_profile(), precision=precision), tmp_path), "cpu")
+
+
+@pytest.mark.parametrize("network", [constant(0.0), constant(0.5), repeating])
+@torch.inference_mode()
+def test_a_wrong_answer_is_told(network: object) -> None:
+    """Black, grey, or the input merely enlarged: none of them passes for the network's work."""
+    assert callable(network)
+
+    with pytest.raises(WrongAnswer, match="samples must be"):
+        check(tiny_model(network), "cpu")

@@ -1,0 +1,110 @@
+"""Running out of device memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.batching.work import TilePixels
+from pipeline.errors import JobFailed
+from pipeline.gpu import catalog
+from pipeline.gpu.infer import infer
+from pipeline.gpu.shrink import halves, within_memory
+from schemas.failures import FailureCode
+from tests.support.images import make_pixels
+from tests.support.networks import NAME, smoothing, tiny_model
+
+SPEC = replace(catalog.find(NAME), pad=2)
+"""`smoothing` sees two pixels far."""
+
+
+class SmallDevice:
+    """Holds `pixels` source pixels of a launch, and raises what torch raises beyond."""
+
+    def __init__(self, pixels: int, error: Exception) -> None:
+        self.pixels = pixels
+        self.error = error
+        self.launches: list[tuple[int, ...]] = []
+
+    def __call__(self, tiles: Sequence[TilePixels]) -> list[TilePixels]:
+        self.launches.append((len(tiles), *tiles[0].shape[:2]))
+        if len(tiles) * tiles[0].shape[0] * tiles[0].shape[1] > self.pixels:
+            raise self.error
+        with torch.inference_mode():
+            return infer(tiny_model(smoothing), tiles, "cpu")
+
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory."),
+    MemoryError(),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory: you tried ..."),
+    RuntimeError("MPS backend out of memory"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[:12])
+def test_out_of_memory_halves_the_batch(error: Exception) -> None:
+    """Each half is launched again, in order, until it fits; the result is as if it had fitted at once."""
+    tiles = [make_pixels(8, 8, pattern=pattern) for pattern in ("noise", "gradient", "checker")]
+    device = SmallDevice(pixels=64, error=error)
+
+    results = within_memory(device, tiles, SPEC)
+
+    assert device.launches == [(3, 8, 8), (1, 8, 8), (2, 8, 8), (1, 8, 8), (1, 8, 8)]
+    assert all(
+        np.array_equal(result, SmallDevice(64, error)([tile])[0]) for result, tile in zip(results, tiles, strict=True)
+    )
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (41, 23), (40, 4), (3, 40)])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_out_of_memory_quarters_a_single_tile_without_a_seam(shape: tuple[int, int], depth: int) -> None:
+    """The quarters carry the network's own reach of context, so nothing changes, at any odd size."""
+    tile = make_pixels(*shape, depth=depth)
+    whole = SmallDevice(10_000, MemoryError())([tile])[0]
+    device = SmallDevice(pixels=shape[0] * shape[1] - 1, error=MemoryError())
+
+    result = within_memory(device, [tile], SPEC)[0]
+
+    assert result.dtype == tile.dtype
+    assert np.array_equal(result, whole)
+    assert len(device.launches) > 1
+
+
+def test_out_of_memory_fails_the_job_when_nothing_is_left_to_cut() -> None:
+    """A tile that is mostly context cannot shrink; the failure says how large it was."""
+    device = SmallDevice(pixels=0, error=MemoryError())
+
+    with pytest.raises(JobFailed) as caught:
+        within_memory(device, [make_pixels(40, 40)], SPEC)
+
+    assert caught.value.code is FailureCode.DEVICE_OUT_OF_MEMORY
+    assert caught.value.details["width"] == 9
+
+
+def test_another_error_passes_through() -> None:
+    """Only memory is retried: after any other error the device cannot be trusted."""
+    device = SmallDevice(pixels=0, error=RuntimeError("CUDA error: an illegal memory access was encountered"))
+
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        within_memory(device, [make_pixels(8, 8)], SPEC)
+
+
+@pytest.mark.parametrize(("length", "pad"), [(40, 2), (41, 2), (40, 10), (5, 0)])
+def test_halves_cover_a_side_once_with_context(length: int, pad: int) -> None:
+    """The cores meet, the parts are equally long and shorter than the whole, and keep their context."""
+    first, second = halves(length, pad)
+
+    assert (first.core_start, first.core_stop, second.core_stop) == (0, second.core_start, length)
+    assert first.stop - first.start == second.stop - second.start < length
+    assert first.stop - first.core_stop >= pad
+    assert second.core_start - second.start >= pad
+
+
+@pytest.mark.parametrize(("length", "pad"), [(40, 11), (40, 20), (1, 0), (3, 1)])
+def test_halves_leave_a_side_that_would_not_shrink(length: int, pad: int) -> None:
+    """Where context eats the saving there is one part: the whole."""
+    assert [(part.start, part.stop) for part in halves(length, pad)] == [(0, length)]

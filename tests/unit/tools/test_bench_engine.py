@@ -1,0 +1,49 @@
+"""`upscale bench engine`."""
+
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from pipeline.tools.bench_engine import Windows, main, psnr, upstream_extent
+
+
+@pytest.mark.weights
+def test_bench_prints_and_writes_a_ratio_for_every_photograph(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run ends with the median ratio and the least decibels, and the same as JSON."""
+    path = tmp_path / "report.json"
+
+    code = main(
+        ["--size", "40", "--tile", "24", "--pad", "4", "--rounds", "1", "--precision", "fp32", "--json", str(path)]
+    )
+
+    report = orjson.loads(path.read_bytes())
+    assert code == 0
+    assert "ratio: median" in capsys.readouterr().out
+    assert [row["picture"] for row in report["pictures"]] == ["astronaut", "chelsea", "coffee", "rocket"]
+    assert len(report["ratios"]) == 4
+    assert all(row["psnr_fp32"] is None for row in report["pictures"])
+    assert all(row["psnr_upstream"] > 40 for row in report["pictures"])
+
+
+def test_bench_refuses_settings_that_cannot_work(capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer is the variable's name and what is wrong with it, and exit status 2."""
+    assert main(["--precision", "fp16", "--size", "16"]) == 2
+    assert capsys.readouterr().out.startswith("UPSCALE_DEVICE__PRECISION: ")
+
+
+def test_psnr_is_the_textbooks() -> None:
+    """An error of one step everywhere is 48.13 dB; no error is infinite."""
+    picture = np.full((4, 4, 3), 7, np.uint8)
+
+    assert psnr(picture, picture) == float("inf")
+    assert psnr(picture, picture + 1) == pytest.approx(48.1308, abs=1e-4)
+
+
+@pytest.mark.parametrize(("length", "tile", "pad", "extent"), [(100, 50, 10, 120), (90, 50, 10, 110), (40, 50, 10, 40)])
+def test_upstreams_windows_are_clipped_at_the_border(length: int, tile: int, pad: int, extent: int) -> None:
+    """Cores of `tile`, context only where there is picture."""
+    assert upstream_extent(length, Windows(tile, pad)) == extent
