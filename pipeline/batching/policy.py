@@ -26,7 +26,10 @@ class Policy:
     """What can be weighed. A rule with another shape is another `choose`."""
 
     bulk_share: float = 0.1
-    """Least part of the launched tiles that bulk gets while both classes wait; 0 up to, not including, 1."""
+    """Least part of the launched tiles that bulk gets over time while it waits; 0 up to, not including, 1."""
+    bulk_ahead_launches: int = 8
+    """How many full launches beyond its share are held against bulk: a burst of interactive tiles that is shorter than
+    these, divided by the share, is not slowed down at all; after it bulk gets its share."""
     aging_tiles_per_second: float = 1.0
     """A work of n tiles goes before its tenant's newest after waiting about n seconds; 0 lets it starve."""
     urgent_seconds: float = 5.0
@@ -35,7 +38,7 @@ class Policy:
     def __post_init__(self) -> None:
         if not 0 <= self.bulk_share < 1:
             raise ValueError(f"bulk_share: must be at least 0 and below 1, got {self.bulk_share}")
-        for name in ("aging_tiles_per_second", "urgent_seconds"):
+        for name in ("bulk_ahead_launches", "aging_tiles_per_second", "urgent_seconds"):
             value = getattr(self, name)
             if not 0 <= value < inf:
                 raise ValueError(f"{name}: must be at least 0 and finite, got {value}")
@@ -127,15 +130,16 @@ def _turns(lanes: Iterable[Lane], bulk_credit: float) -> Iterator[tuple[Lane, in
 
 
 def _credit(view: View, policy: Policy, leaders: Mapping[Lane, Waiting], draft: "_Draft") -> float:
-    """What bulk is owed after the launch. Changes only while both classes wait, and stays within a launch or so."""
-    if len(leaders) < len(Lane):
+    """What bulk is owed after the launch. Changes only while bulk waits."""
+    if Lane.BULK not in leaders:
         return view.bulk_credit
     # Tiles that fill up a launch pay only when bulk's own order asked for that key: else one key could be served for
     # ever at the cost of another.
     paid = draft.bulk() if leaders[Lane.BULK].key == draft.key else 0
+    credit = view.bulk_credit + policy.bulk_share * sum(draft.tiles.values()) - paid
+    largest = max(view.limits.values())
     # Up to a tile is owed before any is paid, and a launch adds to that: a lower bound would cut the share.
-    bound = max(view.limits.values())
-    return min(bound + 1, max(-bound, view.bulk_credit + policy.bulk_share * sum(draft.tiles.values()) - paid))
+    return min(largest + 1, max(-policy.bulk_ahead_launches * largest, credit))
 
 
 @dataclass(slots=True)

@@ -1,6 +1,8 @@
 """Which tiles go next."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -79,10 +81,14 @@ def test_credit_grows_by_the_share_of_the_tiles_while_both_classes_wait() -> Non
     assert credit(view(waiting(1, 9), waiting(2, 9, lane=Lane.BULK))) == pytest.approx(0.4)
 
 
-def test_credit_stands_still_while_only_one_class_waits() -> None:
-    """Bulk neither earns while absent nor pays for an idle device."""
+def test_credit_stands_still_while_bulk_is_absent() -> None:
+    """Bulk earns nothing by what others do while it has no tiles."""
     assert credit(view(waiting(1, 9), bulk_credit=0.3)) == 0.3
-    assert credit(view(waiting(1, 9, lane=Lane.BULK), bulk_credit=0.3)) == 0.3
+
+
+def test_credit_is_paid_by_launches_that_nobody_else_wanted() -> None:
+    """Bulk that had the device to itself leaves the next burst of interactive tiles alone."""
+    assert credit(view(waiting(1, 9, lane=Lane.BULK), bulk_credit=0.3)) == pytest.approx(0.3 + 0.4 - 4)
 
 
 def test_credit_is_paid_by_left_over_slots_of_the_key_that_bulk_wants_next() -> None:
@@ -97,10 +103,10 @@ def test_credit_is_not_paid_by_tiles_of_another_key_than_bulk_wants_next() -> No
     assert credit(view(waiting(1, 1), first, later)) == pytest.approx(0.4)
 
 
-def test_credit_stays_within_one_launch() -> None:
+def test_credit_stays_within_bounds() -> None:
     """Bulk that was served for hours is not starved for hours afterwards, nor the other way round."""
-    fed = view(waiting(1, 1), waiting(2, 9, lane=Lane.BULK), bulk_credit=-3.5)
-    assert credit(fed) == -4
+    fed = view(waiting(1, 1), waiting(2, 9, lane=Lane.BULK), bulk_credit=-7.5)
+    assert credit(fed, Policy(bulk_ahead_launches=2)) == -8
     starved = view(waiting(1, 9), waiting(2, 1, lane=Lane.BULK), bulk_credit=5)
     assert credit(starved, Policy(bulk_share=0.9)) == 5
 
@@ -163,13 +169,14 @@ def test_choice_does_not_let_a_deadline_jump_over_another_tenants_turn() -> None
         ("bulk_share", -0.1),
         ("bulk_share", 1.0),
         ("bulk_share", math.nan),
+        ("bulk_ahead_launches", -1),
         ("aging_tiles_per_second", -1.0),
         ("aging_tiles_per_second", math.inf),
         ("urgent_seconds", math.nan),
         ("urgent_seconds", -1.0),
     ],
 )
-def test_policy_refuses_a_value_out_of_range(field: str, value: float) -> None:
+def test_policy_refuses_a_value_out_of_range(field: str, value: Any) -> None:
     """The error names the field, the limit and the value."""
     with pytest.raises(ValueError, match=f"{field}: must be at least 0 .*got {value}"):
-        Policy(**{field: value})
+        replace(POLICY, **{field: value})
