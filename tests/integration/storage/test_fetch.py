@@ -124,7 +124,7 @@ async def test_large_source_is_joined_whole(store: Store) -> None:
 
 async def test_waiting_for_a_place_does_not_use_up_the_time_of_a_source(store: Store) -> None:
     """Two silent servers hold both places until their deadline; the third source then has its own full time."""
-    settings = SETTINGS.model_copy(update={"first_byte_timeout_seconds": 0.2, "connect_timeout_seconds": 0.2})
+    settings = SETTINGS.model_copy(update={"first_byte_timeout_seconds": 0.5, "connect_timeout_seconds": 0.5})
     async with (
         open_fetch(store, settings) as fetch,
         hostile_server(silent()) as slow,
