@@ -1,18 +1,22 @@
 """Stores that misbehave, played by a scripted server: tried again, told apart, and never believed blindly."""
 
+import asyncio
 import hashlib
+import io
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
+from aiobotocore.client import AioBaseClient
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, SSLError
 from pydantic import SecretStr
 
 from pipeline.errors import JobFailed, ServiceRefused, ServiceUnreachable
 from pipeline.settings import FetchSettings, StoreSettings
-from pipeline.storage.client import Store, check, connect, ensure_bucket, explain
+from pipeline.storage.client import S3, Store, check, connect, ensure_bucket, explain
 from pipeline.storage.fetch import fetch_object
 from pipeline.storage.objects import StoredObject
 from pipeline.storage.put import MAX_PARTS, part_length
@@ -224,6 +228,41 @@ async def test_failed_abort_does_not_hide_why_the_upload_failed() -> None:
     assert server.requests[-1].startswith(b"DELETE")
 
 
+class SlowToAbort:
+    """An S3 client whose parts never arrive and whose abort takes its time."""
+
+    def __init__(self) -> None:
+        self.sending, self.aborting, self.may_finish, self.aborted = (asyncio.Event() for _ in range(4))
+
+    async def create_multipart_upload(self, **_: object) -> dict[str, str]:
+        return {"UploadId": "u1"}
+
+    async def upload_part(self, **_: object) -> None:
+        self.sending.set()
+        await asyncio.get_running_loop().create_future()
+
+    async def abort_multipart_upload(self, **_: object) -> None:
+        self.aborting.set()
+        await self.may_finish.wait()
+        self.aborted.set()
+
+
+async def test_abort_of_an_upload_outlives_a_second_cancellation() -> None:
+    """A shutdown that loses its patience does not leave parts behind either."""
+    client = SlowToAbort()
+    store = Store(cast(S3, client), StoreSettings(multipart_threshold_bytes=1))
+    task = asyncio.create_task(store_result(store, PICTURE, make_identity(), version="1"))
+    await client.sending.wait()
+    task.cancel()
+    await client.aborting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    client.may_finish.set()
+    await asyncio.wait_for(client.aborted.wait(), 5)
+
+
 @pytest.mark.parametrize("size", [1, 10**6, 5 * 10**10, 5 * 10**12])
 def test_parts_are_never_too_many(size: int) -> None:
     """Any size fits into the number of parts that S3 allows."""
@@ -270,6 +309,22 @@ def test_trouble_with_the_connection_is_told_apart(error: Exception, words: str)
     message = str(explain(error, StoreSettings()))
     assert words in message
     assert "AWS, region us-east-1" in message
+
+
+async def test_request_without_a_checksum_of_ours_gets_none_of_the_library() -> None:
+    """Stores that do not know the newer chunked encoding of checksums can be written and read."""
+    async with scripted(answer(b"")) as (store, server):
+        await store.s3.put_object(Bucket="b", Key="k", Body=io.BytesIO(b"picture"))
+        await store.s3.get_object(Bucket="b", Key="k")
+    assert server.bodies[0] == b"picture"
+    assert not any(b"x-amz-checksum" in request.lower() or b"aws-chunked" in request for request in server.requests)
+
+
+async def test_unset_endpoint_means_aws_whatever_the_machine_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of another program does not send our results elsewhere."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    async with connect(StoreSettings(region="eu-central-1")) as store:
+        assert cast(AioBaseClient, store.s3).meta.endpoint_url == "https://s3.eu-central-1.amazonaws.com"
 
 
 async def test_client_without_a_key_uses_that_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
