@@ -36,13 +36,14 @@ async def attempt(
     also ends with a server that accepts a body and then stops reading it.
     """
     patience = settings.connect_timeout_seconds + settings.read_timeout_seconds if bounded else None
-    for number in range(1, settings.attempts + 1):
+    number = 1
+    while True:
         try:
             async with asyncio.timeout(patience):
                 return await operation()
         except STORE_ERRORS as error:
-            if meaning(error) is not Meaning.PASSING or number == settings.attempts:
+            if meaning(error) is not Meaning.PASSING or number >= settings.attempts:
                 raise
             log.info("store_attempt_failed", attempt=number, error=type(error).__name__)
-            await asyncio.sleep(delay(number, random.random()))  # noqa: S311  spreads load, guards nothing
-    raise AssertionError("unreachable: settings.attempts is positive")
+        await asyncio.sleep(delay(number, random.random()))  # noqa: S311  spreads load, guards nothing
+        number += 1

@@ -14,7 +14,7 @@ from pipeline.storage.objects import SourceBytes
 from pipeline.storage.sources import SourcePolicy, parse
 from pipeline.storage.transfer import upload
 from schemas.failures import FailureCode
-from tests.support.hostile_http import answer, hostile_server, silent
+from tests.support.hostile_http import answer, hostile_server, silent, slowly
 from tests.support.store import SHARED_BUCKET
 
 pytestmark = pytest.mark.integration
@@ -124,7 +124,7 @@ async def test_large_source_is_joined_whole(store: Store) -> None:
 
 async def test_waiting_for_a_place_does_not_use_up_the_time_of_a_source(store: Store) -> None:
     """Two silent servers hold both places until their deadline; the third source then has its own full time."""
-    settings = SETTINGS.model_copy(update={"first_byte_timeout_seconds": 0.2, "connect_timeout_seconds": 0.2})
+    settings = SETTINGS.model_copy(update={"first_byte_timeout_seconds": 0.5, "connect_timeout_seconds": 0.5})
     async with (
         open_fetch(store, settings) as fetch,
         hostile_server(silent()) as slow,
@@ -134,3 +134,21 @@ async def test_waiting_for_a_place_does_not_use_up_the_time_of_a_source(store: S
         results = await asyncio.gather(*(fetched(fetch, store, url) for url in sources), return_exceptions=True)
 
     assert [type(result) for result in results] == [JobFailed, JobFailed, SourceBytes]
+
+
+async def test_no_more_sources_are_read_at_a_time_than_allowed(store: Store) -> None:
+    """Of six sources two are being read at any moment."""
+    reading: list[int] = []
+    peak = 0
+
+    async def watched(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal peak
+        reading.append(1)
+        peak = max(peak, len(reading))
+        await slowly(answer(b"pixels", headers=("Connection: close",)), 0.05)(reader, writer)
+        reading.pop()
+
+    async with open_fetch(store, SETTINGS) as fetch, hostile_server(watched) as server:
+        await asyncio.gather(*(fetched(fetch, store, server.url()) for _ in range(6)))
+
+    assert peak == SETTINGS.concurrency

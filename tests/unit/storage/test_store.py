@@ -1,20 +1,29 @@
 """Stores that misbehave, played by a scripted server: tried again, told apart, and never believed blindly."""
 
+import asyncio
 import hashlib
+import io
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
 
 import pytest
+from aiobotocore.client import AioBaseClient
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, SSLError
 from pydantic import SecretStr
 
 from pipeline.errors import JobFailed, ServiceRefused, ServiceUnreachable
 from pipeline.settings import FetchSettings, StoreSettings
-from pipeline.storage.client import Store, check, connect, ensure_bucket
+from pipeline.storage.client import S3, Store, check, connect, ensure_bucket, explain
 from pipeline.storage.fetch import fetch_object
+from pipeline.storage.objects import StoredObject
 from pipeline.storage.put import MAX_PARTS, part_length
 from pipeline.storage.store import find_result, store_result
+from pipeline.storage.transfer import download, upload
 from schemas.failures import FailureCode, Fault
+from schemas.options import OutputFormat
 from tests.support.hostile_http import HostileServer, Script, answer, hostile_server, raw, reset, silent
 from tests.support.store import Picture, make_identity
 
@@ -50,8 +59,8 @@ async def scripted(*scripts: Script, **settings: object) -> AsyncIterator[tuple[
             endpoint=f"http://127.0.0.1:{server.port}",
             access_key="key",
             secret_key=SecretStr("hidden-value"),
-            connect_timeout_seconds=0.2,
-            read_timeout_seconds=0.2,
+            connect_timeout_seconds=0.5,
+            read_timeout_seconds=0.5,
         ).model_copy(update=settings)
         async with connect(given) as store:
             yield store, server
@@ -219,6 +228,41 @@ async def test_failed_abort_does_not_hide_why_the_upload_failed() -> None:
     assert server.requests[-1].startswith(b"DELETE")
 
 
+class SlowToAbort:
+    """An S3 client whose parts never arrive and whose abort takes its time."""
+
+    def __init__(self) -> None:
+        self.sending, self.aborting, self.may_finish, self.aborted = (asyncio.Event() for _ in range(4))
+
+    async def create_multipart_upload(self, **_: object) -> dict[str, str]:
+        return {"UploadId": "u1"}
+
+    async def upload_part(self, **_: object) -> None:
+        self.sending.set()
+        await asyncio.get_running_loop().create_future()
+
+    async def abort_multipart_upload(self, **_: object) -> None:
+        self.aborting.set()
+        await self.may_finish.wait()
+        self.aborted.set()
+
+
+async def test_abort_of_an_upload_outlives_a_second_cancellation() -> None:
+    """A shutdown that loses its patience does not leave parts behind either."""
+    client = SlowToAbort()
+    store = Store(cast(S3, client), StoreSettings(multipart_threshold_bytes=1))
+    task = asyncio.create_task(store_result(store, PICTURE, make_identity(), version="1"))
+    await client.sending.wait()
+    task.cancel()
+    await client.aborting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    client.may_finish.set()
+    await asyncio.wait_for(client.aborted.wait(), 5)
+
+
 @pytest.mark.parametrize("size", [1, 10**6, 5 * 10**10, 5 * 10**12])
 def test_parts_are_never_too_many(size: int) -> None:
     """Any size fits into the number of parts that S3 allows."""
@@ -231,7 +275,7 @@ def test_parts_are_never_too_many(size: int) -> None:
     ("script", "kind", "words"),
     [
         (error(503, "SlowDown"), ServiceUnreachable, ("status 503", "UPSCALE_STORE__ENDPOINT")),
-        (silent(), ServiceUnreachable, ("no answer within 0.2 s", "UPSCALE_STORE__ENDPOINT")),
+        (silent(), ServiceUnreachable, ("no answer within 0.5 s", "UPSCALE_STORE__ENDPOINT")),
         (reset(), ServiceUnreachable, ("breaks off", "UPSCALE_STORE__ENDPOINT")),
         (error(403, "AccessDenied"), ServiceRefused, ("s3:ListBucket", "UPSCALE_STORE__ACCESS_KEY")),
         (error(404, "NoSuchBucket"), ServiceRefused, ("no bucket 'upscale'", "UPSCALE_STORE__BUCKET")),
@@ -250,6 +294,57 @@ async def test_check_tells_the_operator_what_is_wrong_and_what_to_set(
     message = str(refused.value)
     assert all(word in message for word in (*words, f"127.0.0.1:{server.port}"))
     assert "hidden-value" not in message
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectTimeoutError(endpoint_url="x"), "no connection within 5 s"),
+        (ReadTimeoutError(endpoint_url="x"), "no answer within 30 s"),
+        (SSLError(endpoint_url="x", error="secret"), "its certificate is not trusted"),
+    ],
+)
+def test_trouble_with_the_connection_is_told_apart(error: Exception, words: str) -> None:
+    """The operator learns whether to look at the network, the server or the certificate."""
+    message = str(explain(error, StoreSettings()))
+    assert words in message
+    assert "AWS, region us-east-1" in message
+
+
+async def test_request_without_a_checksum_of_ours_gets_none_of_the_library() -> None:
+    """Stores that do not know the newer chunked encoding of checksums can be written and read."""
+    async with scripted(answer(b"")) as (store, server):
+        await store.s3.put_object(Bucket="b", Key="k", Body=io.BytesIO(b"picture"))
+        await store.s3.get_object(Bucket="b", Key="k")
+    assert server.bodies[0] == b"picture"
+    assert not any(b"x-amz-checksum" in request.lower() or b"aws-chunked" in request for request in server.requests)
+
+
+async def test_unset_endpoint_means_aws_whatever_the_machine_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of another program does not send our results elsewhere."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    async with connect(StoreSettings(region="eu-central-1")) as store:
+        assert cast(AioBaseClient, store.s3).meta.endpoint_url == "https://s3.eu-central-1.amazonaws.com"
+
+
+async def test_client_without_a_key_uses_that_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no key set, the usual AWS ways of finding one apply."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-machine")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    async with scripted(stored, access_key=None, secret_key=None) as (store, server):
+        await store_result(store, PICTURE, make_identity(), version="1")
+    assert b"Credential=of-the-machine/" in server.requests[0]
+
+
+@pytest.mark.parametrize("work", ["upload", "download"])
+async def test_transfer_explains_a_store_that_is_away(work: str, tmp_path: Path) -> None:
+    """Whoever runs a tool reads which service is away and where, and finds no half a file."""
+    async with scripted(error(503, "SlowDown")) as (store, server):
+        gone = StoredObject("upscale", "x", "00", 1, OutputFormat.PNG, 1, 1)
+        job = upload(store, "acme", b"picture") if work == "upload" else download(store, gone, tmp_path / "x.png")
+        with pytest.raises(ServiceUnreachable, match=str(server.port)):
+            await job
+    assert not (tmp_path / "x.png").exists()
 
 
 @pytest.mark.parametrize(

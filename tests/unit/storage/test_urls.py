@@ -20,9 +20,11 @@ def test_url_with_an_inner_address_is_refused(scheme: str, address: str) -> None
     assert refusal(f"{scheme}://{as_host(address)}/x.png").code is FailureCode.URL_BLOCKED
 
 
-@pytest.mark.parametrize("host", ODD_SPELLINGS)
+@pytest.mark.parametrize(
+    "host", [*ODD_SPELLINGS, "user@example.com", "user:pass@example.com", "ⓔxample.com", "ｅxample.com"]
+)
 def test_url_with_an_oddly_spelt_host_is_refused(host: str) -> None:
-    """Spellings that some resolver or parser leads to an inner address are refused as they stand."""
+    """Spellings that may lead some resolver or parser elsewhere are refused as they stand."""
     assert refusal(f"https://{host}/x.png").code is FailureCode.URL_BLOCKED
 
 
