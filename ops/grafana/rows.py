@@ -81,7 +81,7 @@ def _device() -> Row:
 
 
 def _intake() -> Row:
-    paused = by("instance", total("upscale_intake_paused", "instance"))
+    paused = by("lane", total("upscale_intake_paused", "lane"))
     panels = (
         Panel("Jobs held", "Taken and not finished.", "none", (by("lane", total("upscale_in_flight_jobs", "lane")),)),
         Panel("Pixels held", "", "none", (by("instance", total("upscale_in_flight_pixels", "instance")),)),
@@ -94,9 +94,11 @@ def _intake() -> Row:
 def _kafka() -> Row:
     commit = by("instance", age("upscale_last_commit_timestamp_seconds", "instance"))
     rebalances = by("instance", rate("upscale_rebalances_total", "instance"))
+    polls = by("instance", rate("upscale_poll_failures_total", "instance"))
     dead = Query(rate("upscale_dead_letters_total", "topic, reason"), "{{topic}} {{reason}}")
     panels = (
         Panel("Since the last commit", "Grows while idle or stuck.", "s", (commit,)),
+        Panel("Polls that failed", "With nothing else moving, the broker is gone.", "ops", (polls,)),
         Panel("Partition assignments", "A steady rate: members come and go.", "ops", (rebalances,)),
         Panel("Dead letters", "Records that could not be tied to a job.", "ops", (dead,)),
     )

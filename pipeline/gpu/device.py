@@ -18,6 +18,11 @@ interactive job waits for the launch before it."""
 GPU_SIDES = (96, 160, 288, 544)
 """On a GPU each shape is tuned for once and tiles batch only with their own, so there are few."""
 
+MAX_CPU_LAUNCHES = 8
+"""On a CPU launches of one thread each run side by side. Threads that share a launch meet at a barrier after every
+convolution, so that one that is held up, by an encoder or by a neighbour on the machine, holds up all; measured, the
+same work takes 2 to 3 times as long then, and no less on a quiet machine. Each launch has memory of its own."""
+
 GPU_BYTES_PER_PIXEL: dict[Precision, int] = {"fp32": 16_384, "bf16": 8_192, "fp16": 8_192}
 """Peak per source pixel of a launch: four live maps of 64 channels at 16 times the pixels."""
 GPU_MEMORY_SHARE = 0.6
@@ -57,6 +62,8 @@ class DeviceProfile:
     max_batch_tiles: int
     max_batch_pixels: int
     """Source pixels of one launch, windows' context included."""
+    launches: int = 1
+    """Launches side by side."""
 
     def batch_limit(self, height: int, width: int) -> int:
         """Most windows of this size in one launch; at least one."""
@@ -88,14 +95,17 @@ def choose(settings: DeviceSettings, facts: Facts) -> DeviceProfile:
     device = _device(settings, facts)
     precision = _precision(settings, device, facts)
     pixels = _batch_pixels(device, precision, facts)
+    threads = settings.threads or facts.threads
+    launches = min(threads, MAX_CPU_LAUNCHES) if device == "cpu" else 1
     return DeviceProfile(
         device=device,
         name=(facts.cuda_name or "cuda") if device == "cuda" else device,
         precision=precision,
-        threads=settings.threads or facts.threads,
+        threads=threads // launches,
         sides=_sides(CPU_SIDES if device == "cpu" else GPU_SIDES, settings.tile_size),
         max_batch_tiles=settings.max_batch_tiles or (4 if device == "cpu" else 32),
         max_batch_pixels=pixels,
+        launches=launches,
     )
 
 

@@ -1,14 +1,15 @@
-"""DeviceLane: the one thread that owns the device.
+"""DeviceLane: owns the device, and computes on threads of its own.
 
-One thread, so that launches follow one another, models are loaded once, and the event loop never computes: torch
-releases the GIL while it does. Every call is answered: with a result, with the job's failure, or, once the device is
-dead or the lane is closing, with `DEVICE_FAILED`.
+One thread, so that launches follow one another; on a CPU one for each launch that the profile has side by side. Models
+are loaded once, and the event loop never computes: torch releases the GIL while it does. Every call is answered: with
+a result, with the job's failure, or, once the device is dead or the lane is closing, with `DEVICE_FAILED`.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 from time import perf_counter
 from types import TracebackType
 from typing import Self, TypeVar
@@ -41,7 +42,8 @@ class DeviceLane:
         self._load = load
         self._models: dict[str, LoadedModel] = {}
         self._closed_because: str | None = None
-        self._thread = ThreadPoolExecutor(1, "device", partial(_own_device, profile))
+        self._loading = Lock()
+        self._threads = ThreadPoolExecutor(profile.launches, "device", partial(_own_device, profile))
 
     async def __aenter__(self) -> Self:
         return self
@@ -51,7 +53,7 @@ class DeviceLane:
     ) -> None:
         self._closed_because = self._closed_because or "the worker is shutting down"
         # The launch under way ends by itself; those behind it find the lane closed, and their waiters are told.
-        await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._threads.shutdown)
         self._models.clear()
 
     async def run(self, batch: TileBatch) -> list[TilePixels]:
@@ -60,6 +62,9 @@ class DeviceLane:
 
     async def prepare(self, name: str) -> LoadedModel:
         """Load a model, by the catalog's own name, before it is needed; or look it up. Raises `JobFailed`."""
+        if name in self._models:
+            self._refuse_when_closed()
+            return self._models[name]
         return await self._in_thread(partial(self._model, name))
 
     async def self_test(self, name: str) -> None:
@@ -69,7 +74,7 @@ class DeviceLane:
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         self._refuse_when_closed()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._guarded, work, loop)
+        return await loop.run_in_executor(self._threads, self._guarded, work, loop)
 
     def _guarded(self, work: Callable[[], Answer], loop: asyncio.AbstractEventLoop) -> Answer:
         self._refuse_when_closed()
@@ -90,10 +95,11 @@ class DeviceLane:
             raise JobFailed(FailureCode.DEVICE_FAILED, self._closed_because)
 
     def _model(self, name: str) -> LoadedModel:
-        if name not in self._models:
-            self._models[name] = self._load(name)
-            log.info("model_loaded", model=name, weights_sha256=self._models[name].weights_sha256)
-        return self._models[name]
+        with self._loading:
+            if name not in self._models:
+                self._models[name] = self._load(name)
+                log.info("model_loaded", model=name, weights_sha256=self._models[name].weights_sha256)
+            return self._models[name]
 
     def _launch(self, batch: TileBatch) -> list[TilePixels]:
         model = self._model(batch.key.model)

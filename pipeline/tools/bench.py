@@ -12,11 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench_engine.add_arguments(
         kinds.add_parser("engine", help="our engine against RealESRGANer, same weights and tiles")
     )
-    bench_path.add_arguments(
-        kinds.add_parser("path", help="the stream through broker and store against the engine alone")
-    )
+    bench_path.add_arguments(kinds.add_parser("path", help="the stream through broker and store against the engine"))
 
 
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Exit code 0 when the measurement was made; it never judges."""
-    return (bench_engine if arguments.kind == "engine" else bench_path).main(arguments, config)
+    if arguments.kind == "engine":
+        return bench_engine.main(arguments, config)
+    return bench_path.main(arguments, config)

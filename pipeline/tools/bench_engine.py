@@ -9,8 +9,8 @@ import math
 import random
 import statistics
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +19,6 @@ import numpy as np
 import orjson
 from skimage import data
 
-from pipeline import settings
 from pipeline.batching.work import BatchKey, TileBatch
 from pipeline.gpu import catalog, device, model, reference, weights
 from pipeline.gpu.catalog import ModelSpec
@@ -28,6 +27,7 @@ from pipeline.gpu.lane import DeviceLane
 from pipeline.imaging.raster import Pixels
 from pipeline.imaging.stitch import stitch
 from pipeline.imaging.tile import TilePlan, cut, plan
+from pipeline.settings import DeviceSettings, Settings
 
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -107,33 +107,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, default=None, help="also write the report to this file")
 
 
-def main(argv: Sequence[str]) -> int:
-    """Measure, print, and return 0; 2 for arguments or settings that cannot work."""
-    parser = argparse.ArgumentParser(prog="upscale bench engine", description=__doc__)
-    add_arguments(parser)
-    arguments = Arguments(**vars(parser.parse_args(argv)))
-    try:
-        report = asyncio.run(_measure(arguments))
-    except settings.InvalidSettings as error:
-        print(error)
-        return 2
+def main(arguments: argparse.Namespace, config: Settings) -> int:
+    """Exit code 0 when it was measured. Raises `InvalidSettings` for a precision that the device does not do."""
+    asked = Arguments(**{field.name: getattr(arguments, field.name) for field in fields(Arguments)})
+    report = asyncio.run(_measure(asked, config.device))
     _print(report)
-    if arguments.json:
-        arguments.json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    if asked.json:
+        asked.json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return 0
 
 
-async def _measure(arguments: Arguments) -> Report:
+async def _measure(arguments: Arguments, configured: DeviceSettings) -> Report:
     spec = catalog.find(arguments.model)
     pad = spec.pad if arguments.pad is None else arguments.pad
-    configured = settings.load().device
     folder = configured.models_dir or weights.default_folder()
     profile, exact_profile = (
         device.choose(configured.model_copy(update={"precision": precision}), device.probe())
         for precision in (arguments.precision, "fp32")
     )
     with tempfile.TemporaryDirectory() as scratch:
-        upstream = reference.runner(spec, folder, Path(scratch), tile=arguments.tile, pad=pad, threads=profile.threads)
+        upstream = reference.runner(
+            spec, folder, Path(scratch), tile=arguments.tile, pad=pad, threads=profile.threads * profile.launches
+        )
         async with (
             DeviceLane(profile, partial(model.load, profile=profile, folder=folder)) as lane,
             DeviceLane(exact_profile, partial(model.load, profile=exact_profile, folder=folder)) as exact_lane,
@@ -146,7 +141,14 @@ async def _measure(arguments: Arguments) -> Report:
                 work=partial(_work, profile, windows),
             )
             pairs, results = await _compare(engines, _photographs(arguments.size), arguments.rounds)
-    return Report(spec.name, profile.precision, profile.name, profile.threads, tuple(results), tuple(sorted(pairs)))
+    return Report(
+        spec.name,
+        profile.precision,
+        profile.name,
+        profile.threads * profile.launches,
+        tuple(results),
+        tuple(sorted(pairs)),
+    )
 
 
 def _layout(profile: DeviceProfile, windows: Windows, picture: Pixels) -> TilePlan:
@@ -162,11 +164,9 @@ async def _enlarge(lane: DeviceLane, spec: ModelSpec, windows: Windows, picture:
     tiles = cut(picture, layout)
     key = BatchKey(spec.name, layout.window_height, layout.window_width)
     limit = lane.profile.batch_limit(key.height, key.width)
-    upscaled = [
-        tile
-        for start in range(0, len(tiles), limit)
-        for tile in await lane.run(TileBatch(key, tiles[start : start + limit], jobs=1))
-    ]
+    parts = [tiles[start : start + limit] for start in range(0, len(tiles), limit)]
+    launched = await asyncio.gather(*(lane.run(TileBatch(key, part, jobs=1)) for part in parts))
+    upscaled = [tile for part in launched for tile in part]
     return stitch(layout, upscaled, spec.scale)
 
 

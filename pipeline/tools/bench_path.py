@@ -99,7 +99,9 @@ async def _measure(arguments: argparse.Namespace, state: Path, config: Settings)
         worker(state, local),
         connect(local) as session,
         DeviceLane(profile, partial(load, profile=profile, folder=folder)) as lane,
-        Batcher(lane.run, limit=lambda key: profile.batch_limit(key.height, key.width)) as batcher,
+        Batcher(
+            lane.run, limit=lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
+        ) as batcher,
     ):
         path = _Path(session, UpscaleOptions(model=spec.name))
         engine = _Engine(batcher, lane, spec)

@@ -14,7 +14,8 @@ def device(config: Settings) -> str:
     """The device and what it computes in, after every model has given its known answer there. Raises `JobFailed`."""
     profile = choose(config.device, probe())
     asyncio.run(_self_test(profile, config))
-    return f"{profile.name}, {profile.precision}, {profile.threads} threads; every network gives its known answer"
+    threads = f"{profile.launches} launches of {profile.threads} threads"
+    return f"{profile.name}, {profile.precision}, {threads}; every network gives its known answer"
 
 
 def weights_found(config: Settings) -> str:

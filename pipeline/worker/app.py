@@ -124,7 +124,9 @@ async def _rooms(config: Settings, profile: DeviceProfile, announcer: Announcer)
             open_fetch(store, config.fetch) as fetch,
             _decoders(config.image) as decoders,
             DeviceLane(profile, partial(load, profile=profile, folder=folder)) as lane,
-            Batcher(lane.run, lambda key: profile.batch_limit(key.height, key.width)) as batcher,
+            Batcher(
+                lane.run, lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
+            ) as batcher,
         ):
             await storage.check(store)
             yield Rooms(

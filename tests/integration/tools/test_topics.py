@@ -4,6 +4,7 @@ import argparse
 
 import pytest
 
+from pipeline.__main__ import main as command_line
 from pipeline.embedded.process import free_port
 from pipeline.settings import KafkaSettings, Settings
 from pipeline.tools import topics
@@ -34,17 +35,22 @@ def test_topics_with_too_few_partitions_differ(kafka: KafkaSettings, capsys: pyt
     assert f"differs  {kafka.topic_prefix}.requests.interactive  has 2 partitions, declared with 9" in out
 
 
-def test_unreachable_broker_is_one_line_with_address_and_variable(capsys: pytest.CaptureFixture[str]) -> None:
-    """No traceback: what was tried, what happened, and what to set."""
-    address = f"127.0.0.1:{free_port()}"
-    assert run("check", KafkaSettings(servers=address)) == 2
-    assert capsys.readouterr().err == (
-        f"upscale topics: cannot reach the Kafka broker at {address}: connection refused; "
-        "set UPSCALE_KAFKA__SERVERS to change the address\n"
-    )
+def test_unreachable_broker_is_one_line_with_address_and_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback, but what was tried and which setting changes it; and exit code 1."""
+    monkeypatch.setenv("UPSCALE_KAFKA__SERVERS", f"127.0.0.1:{free_port()}")
+    assert command_line(["topics", "check"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("upscale topics: cannot reach the Kafka broker at 127.0.0.1:")
+    assert "UPSCALE_KAFKA__SERVERS" in told
+    assert told.count("\n") == 1
 
 
-def test_unusable_settings_are_one_line_with_the_variable(capsys: pytest.CaptureFixture[str]) -> None:
-    """Settings that do not fit together are told before anything is connected."""
-    assert run("check", KafkaSettings(security_protocol="SASL_PLAINTEXT")) == 2
-    assert capsys.readouterr().err.startswith("upscale topics: UPSCALE_KAFKA__SASL_USERNAME: required when")
+def test_unusable_settings_are_told_with_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot work is told before anything is contacted."""
+    monkeypatch.setenv("UPSCALE_KAFKA__SECURITY_PROTOCOL", "SASL_PLAINTEXT")
+    assert command_line(["topics", "check"]) == 1
+    assert "UPSCALE_KAFKA__SASL_USERNAME: required when" in capsys.readouterr().err
