@@ -25,6 +25,7 @@ check: venv  ## format, lint, types, import contracts, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m docs.build --check
 	$(BIN)/python -m ops.grafana.build --check
 
 bench: venv  ## measure the engine beside upstream, then the whole path
