@@ -119,7 +119,8 @@ class Batcher:
 
     async def _launch(self, parts: Sequence[Part]) -> None:
         tiles = tuple(chain.from_iterable(part.tiles for part in parts))
-        batch = TileBatch(parts[0].entry.work.key, tiles, jobs=len(parts))
+        traces = tuple(part.entry.work.trace for part in parts if part.entry.work.trace is not None)
+        batch = TileBatch(parts[0].entry.work.key, tiles, jobs=len(parts), traces=traces)
         try:
             _deliver(parts, _counted(await self._run(batch), len(tiles)))
         except asyncio.CancelledError:

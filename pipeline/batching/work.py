@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from opentelemetry.context import Context
 
 from schemas.topics import Lane
 
@@ -31,6 +32,8 @@ class TileWork:
     tenant: str
     deadline: float | None = None
     """On the batcher's clock; after it the work never reaches the device."""
+    trace: Context | None = None
+    """The trace of the job, to which the launches with its tiles are linked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,3 +44,5 @@ class TileBatch:
     tiles: tuple[TilePixels, ...]
     jobs: int
     """How many different works the tiles come from."""
+    traces: tuple[Context, ...] = ()
+    """Of those works that have one."""

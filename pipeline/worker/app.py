@@ -36,7 +36,7 @@ from pipeline.worker.intake import Clocks, accept
 from pipeline.worker.liveness import polling
 from pipeline.worker.loop import Accept, Ports, Worker
 from pipeline.worker.outbox import Outbox
-from pipeline.worker.steps import Rooms, do
+from pipeline.worker.steps import Rooms, do, launch
 from schemas.options import DEFAULT_MODEL
 from schemas.topics import declare
 
@@ -125,7 +125,7 @@ async def _rooms(config: Settings, profile: DeviceProfile, announcer: Announcer)
             _decoders(config.image) as decoders,
             DeviceLane(profile, partial(load, profile=profile, folder=folder)) as lane,
             Batcher(
-                lane.run, lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
+                partial(launch, lane), lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
             ) as batcher,
         ):
             await storage.check(store)

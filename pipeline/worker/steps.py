@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from opentelemetry.context import get_current
+
 from pipeline import __version__
 from pipeline.batching.batch import Batcher
-from pipeline.batching.work import BatchKey, TileWork
+from pipeline.batching.work import BatchKey, TileBatch, TilePixels, TileWork
 from pipeline.errors import JobExpired, JobFailed, ShuttingDown
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel
@@ -25,7 +27,8 @@ from pipeline.storage.fetch import Fetch
 from pipeline.storage.keys import ResultIdentity
 from pipeline.storage.objects import SourceBytes, SourceRef, StoredObject
 from pipeline.storage.store import store_result
-from pipeline.telemetry import metrics
+from pipeline.telemetry import metrics, tracing
+from pipeline.telemetry.stage import stage
 from pipeline.worker.announce import Announcer
 from pipeline.worker.budget import Budget
 from pipeline.worker.decoder import DecoderPool
@@ -34,6 +37,7 @@ from pipeline.worker.outcome import Done
 from pipeline.worker.upscale import Steps, upscale
 from schemas.events import Provenance
 from schemas.options import MetadataPolicy
+from schemas.stages import Stage
 
 PIXEL_PATH = "1"
 """Raised when the same input gives other pixels, so that an older result is never passed off as a newer one."""
@@ -58,6 +62,12 @@ class Rooms:
     pixels: Budget
     fetching: FetchSettings
     limits: ImageSettings
+
+
+async def launch(lane: DeviceLane, batch: TileBatch) -> list[TilePixels]:
+    """One launch, timed as a stage and linked to the traces of all jobs in it."""
+    with stage(Stage.INFER), tracing.batch_span(batch.key.model, len(batch.tiles), batch.traces):
+        return await lane.run(batch)
 
 
 async def do(job: Job, rooms: Rooms) -> Done:
@@ -112,6 +122,7 @@ def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> 
             lane=job.lane,
             tenant=job.request.tenant,
             deadline=job.deadline,
+            trace=get_current(),
         )
         return await rooms.batcher.submit(work, on_progress=rooms.announcer.progress(job.request))
 

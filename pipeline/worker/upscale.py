@@ -73,4 +73,4 @@ async def upscale(job: Job, steps: Steps) -> Upscaled:
     with stage(Stage.STORE, timings):
         stored = await steps.store(image)
 
-    return Upscaled(stored, decoded.raster.width, decoded.raster.height, decoded.warnings)
+    return Upscaled(stored, decoded.raster.width, decoded.raster.height, (*decoded.warnings, *image.warnings))
