@@ -1,0 +1,136 @@
+"""Guarantees of pipeline.worker.upscale."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import orjson
+import pytest
+
+from pipeline.errors import JobFailed
+from pipeline.imaging.decode import Decoded
+from pipeline.imaging.encode import EncodedImage
+from pipeline.imaging.raster import Pixels, Raster
+from pipeline.imaging.tiling import Tiling, assemble, divide
+from pipeline.kafka.records import Position, Received
+from pipeline.settings import FetchSettings, StoreSettings
+from pipeline.storage.objects import SourceBytes, SourceRef, StoredObject
+from pipeline.storage.sources import SourcePolicy
+from pipeline.worker.intake import Clocks, Job, accept
+from pipeline.worker.upscale import Steps, upscale
+from schemas.failures import FailureCode
+from schemas.options import OutputFormat
+from schemas.stages import Stage
+from schemas.topics import Lane
+
+P = ParamSpec("P")
+T = TypeVar("T")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def job() -> Job:
+    value = orjson.dumps({"job_id": "j", "source": "https://example.com/a.png"})
+    record = Received(Position("requests", 0, 1, epoch=1), Lane.BULK, None, value, (), NOW)
+    policy = SourcePolicy.of(StoreSettings(), FetchSettings())
+    accepted = accept(record, Clocks(lambda: NOW, lambda: 0.0), policy)
+    assert isinstance(accepted, Job)
+    return accepted
+
+
+class Path:
+    """Steps that need nothing outside, and note in which order they were taken."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.raster = Raster(np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3))
+        self.result: Raster | None = None
+
+    def steps(self) -> Steps:
+        return Steps(
+            fetch=self.fetch,
+            decode=self.decode,
+            divide=self.divide,
+            infer=self.infer,
+            assemble=self.assemble,
+            encode=self.encode,
+            store=self.store,
+            off_loop=self.off_loop,
+        )
+
+    async def fetch(self, ref: SourceRef) -> SourceBytes:
+        self.taken.append("fetch")
+        return SourceBytes(b"file", "00" * 32)
+
+    async def decode(self, source: SourceBytes) -> Decoded:
+        self.taken.append("decode")
+        return Decoded(self.raster, ("icc_ignored",))
+
+    def divide(self, raster: Raster) -> Tiling:
+        self.taken.append("divide")
+        return divide(raster, pad=1, sides=(4, 8))
+
+    async def infer(self, tiling: Tiling) -> Sequence[Pixels]:
+        self.taken.append("infer")
+        return [tile.repeat(2, axis=0).repeat(2, axis=1) for tile in tiling.tiles]
+
+    def assemble(self, tiling: Tiling, tiles: Sequence[Pixels]) -> Raster:
+        self.taken.append("assemble")
+        return assemble(tiling, tiles, native_scale=2, scale=2.0)
+
+    def encode(self, raster: Raster) -> EncodedImage:
+        self.taken.append("encode")
+        self.result = raster
+        return EncodedImage(b"png", OutputFormat.PNG, raster.width, raster.height, ("depth_reduced",))
+
+    async def store(self, image: EncodedImage) -> StoredObject:
+        self.taken.append("store")
+        return StoredObject("b", "k", "ab" * 32, len(image.data), image.format, image.width, image.height)
+
+    async def off_loop(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
+
+async def test_upscale_takes_the_steps_in_the_order_of_the_diagram() -> None:
+    """The path is what the house says it is, and each stage's time is kept for the job's log line."""
+    path, work = Path(), job()
+    done = await upscale(work, path.steps())
+    assert path.taken == ["fetch", "decode", "divide", "infer", "assemble", "encode", "store"]
+    assert list(work.timings.seconds) == [
+        Stage.FETCH,
+        Stage.DECODE,
+        Stage.TILE,
+        Stage.BATCH,
+        Stage.STITCH,
+        Stage.ENCODE,
+        Stage.STORE,
+    ]
+    assert (done.source_width, done.source_height) == (7, 5)
+    assert (done.stored.width, done.stored.height) == (14, 10)
+
+
+async def test_upscale_puts_every_pixel_where_it_belongs() -> None:
+    """With a network that repeats pixels, the result is the picture with its pixels repeated."""
+    path = Path()
+    await upscale(job(), path.steps())
+    assert path.result is not None
+    assert np.array_equal(path.result.pixels, path.raster.pixels.repeat(2, axis=0).repeat(2, axis=1))
+
+
+async def test_upscale_tells_the_warnings_of_decoding_and_of_encoding() -> None:
+    """Nothing that was left out goes unmentioned."""
+    done = await upscale(job(), Path().steps())
+    assert done.warnings == ("icc_ignored", "depth_reduced")
+
+
+async def test_upscale_stores_nothing_when_a_step_fails() -> None:
+    """A wrong picture is worse than a failed job."""
+    path = Path()
+
+    async def fail(tiling: Tiling) -> Sequence[Pixels]:
+        raise JobFailed(FailureCode.DEVICE_OUT_OF_MEMORY, "no memory")
+
+    path.infer = fail  # type: ignore[method-assign]
+    with pytest.raises(JobFailed, match="no memory"):
+        await upscale(job(), path.steps())
+    assert "store" not in path.taken
