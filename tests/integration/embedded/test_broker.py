@@ -34,7 +34,7 @@ async def test_broker_on_a_store_finds_records_and_offsets_again_after_a_crash(t
         await created_topics(first)
         await put(first, topic, b"done", b"left")
         async with consuming(first, topics) as consumer:
-            done, _ = await take(consumer, 2)
+            done, _ = await take(consumer, 2, Lane.BULK)
             consumer.finish(done.position)
         await broker.child.kill()
     async with (
@@ -43,7 +43,7 @@ async def test_broker_on_a_store_finds_records_and_offsets_again_after_a_crash(t
         embedded_broker(tmp_path, store=store) as broker,
         consuming(at(settings, broker.servers), topics) as consumer,
     ):
-        assert (await anext(consumer)).value == b"left"
+        assert (await anext(consumer.lane(Lane.BULK))).value == b"left"
 
 
 async def test_broker_whose_port_is_taken_says_so(tmp_path: Path) -> None:
