@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 from pipeline import __version__, settings
 from pipeline.errors import PipelineError
+from pipeline.telemetry import logging
 
 
 class Command(Protocol):
@@ -34,6 +35,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name -> (module, summary). Modules are imported only when their command is asked for."""
 
+ROLES = frozenset({"worker"})
+"""Commands whose log is their output; the others print for a person, and log only what is wrong."""
+
 CANNOT_START = 1
 USAGE = 2
 
@@ -54,12 +58,19 @@ def _load(module: str) -> Command:
     return cast("Command", import_module(module))
 
 
+def _log_for_a_person(telemetry: settings.TelemetrySettings) -> None:
+    logging.configure(telemetry.model_copy(update={"log_level": "warning", "log_format": "console"}), sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Errors that an operator can cure are one line on stderr, never a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = build_parser([word for word in words[:1] if word in COMMANDS]).parse_args(words)
     try:
-        return _load(COMMANDS[arguments.command][0]).main(arguments, settings.load())
+        config = settings.load()
+        if arguments.command not in ROLES:
+            _log_for_a_person(config.telemetry)
+        return _load(COMMANDS[arguments.command][0]).main(arguments, config)
     except settings.InvalidSettings as error:
         print(f"upscale: settings:\n{error}", file=sys.stderr)
         return CANNOT_START
