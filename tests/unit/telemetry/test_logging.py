@@ -3,7 +3,6 @@
 import io
 import logging as standard
 import warnings
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,17 +12,6 @@ import structlog
 
 from pipeline.settings import TelemetrySettings
 from pipeline.telemetry.logging import configure
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """Logging belongs to the process: what a test configures, it takes back."""
-    root = standard.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    standard.captureWarnings(capture=False)
-    structlog.reset_defaults()
 
 
 def _lines(out: io.StringIO) -> list[dict[str, Any]]:
