@@ -9,9 +9,8 @@ import asyncio
 import io
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -21,25 +20,20 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from pipeline.batching.batch import Batcher
-from pipeline.batching.work import BatchKey, TileWork
 from pipeline.embedded.stack import stack, worker
 from pipeline.gpu import catalog, weights
 from pipeline.gpu.device import choose, probe
-from pipeline.gpu.lane import DeviceLane
-from pipeline.gpu.model import load
-from pipeline.imaging.raster import Pixels, Raster
-from pipeline.imaging.tiling import assemble, divide
+from pipeline.imaging.raster import Pixels
 from pipeline.settings import Settings
 from pipeline.storage.transfer import upload
 from pipeline.telemetry.scrape import quantile_bound, scrape, total
+from pipeline.tools.engine import TENANT, engine
 from pipeline.tools.photographs import crops
 from pipeline.tools.session import Session, connect
 from schemas.events import UpscaleCompleted, UpscaleRequested
 from schemas.options import UpscaleOptions
 from schemas.topics import Lane
 
-TENANT = "bench"
 SMALL_SIDE = 32
 """Pixels; of the many small jobs that show whether memory grows."""
 SETTLED_AFTER = 100
@@ -98,20 +92,16 @@ async def _measure(arguments: argparse.Namespace, state: Path, config: Settings)
         stack(state, config) as local,
         worker(state, local),
         connect(local) as session,
-        DeviceLane(profile, partial(load, profile=profile, folder=folder)) as lane,
-        Batcher(
-            lane.run, limit=lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
-        ) as batcher,
+        engine(spec, profile, folder, pad=spec.pad, sides=profile.sides) as alone,
     ):
         path = _Path(session, UpscaleOptions(model=spec.name))
-        engine = _Engine(batcher, lane, spec)
         stored = [await upload(session.store, TENANT, encoded(picture)) for picture in pictures]
-        await engine.run(pictures[:2])
+        await alone.upscale(pictures[:2])
         await path.run(stored[:2])
         rounds = []
         for number in range(arguments.rounds):
             console.print(f"round {number + 1} of {arguments.rounds} ...")
-            rounds.append((await engine.run(pictures), await path.run(stored)))
+            rounds.append((await _seconds(alone.upscale(pictures)), await path.run(stored)))
         url = f"http://{local.telemetry.host}:{local.telemetry.port}/metrics"
         console.print(f"{arguments.small_jobs} small jobs ...")
         before, after = await _memory(session, path, url, arguments.small_jobs)
@@ -129,29 +119,6 @@ async def _measure(arguments: argparse.Namespace, state: Path, config: Settings)
         memory_after_bytes=after,
         loop_lag_p99_seconds=quantile_bound(samples, "upscale_event_loop_lag_seconds", 0.99),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Engine:
-    """The engine alone, fed with decoded pictures as fast as it takes them."""
-
-    batcher: Batcher
-    lane: DeviceLane
-    spec: catalog.ModelSpec
-
-    async def run(self, pictures: Sequence[Pixels]) -> float:
-        """Seconds for all of them."""
-        started = perf_counter()
-        places = asyncio.Semaphore(4)
-        await asyncio.gather(*(self._one(picture, places) for picture in pictures))
-        return perf_counter() - started
-
-    async def _one(self, picture: Pixels, places: asyncio.Semaphore) -> None:
-        async with places:
-            tiling = divide(Raster(picture), pad=self.spec.pad, sides=self.lane.profile.sides)
-            key = BatchKey(self.spec.name, tiling.plan.window_height, tiling.plan.window_width)
-            tiles = await self.batcher.submit(TileWork(key, tiling.tiles, Lane.BULK, TENANT))
-            await asyncio.to_thread(assemble, tiling, tiles, native_scale=self.spec.scale, scale=self.spec.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +140,12 @@ class _Path:
             if event.terminal and not isinstance(event, UpscaleCompleted):
                 raise RuntimeError(f"a picture was not upscaled: {event}")
         return perf_counter() - started
+
+
+async def _seconds(work: Awaitable[object]) -> float:
+    started = perf_counter()
+    await work
+    return perf_counter() - started
 
 
 async def _memory(session: Session, path: _Path, url: str, jobs: int) -> tuple[float, float]:

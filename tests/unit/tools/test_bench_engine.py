@@ -32,9 +32,9 @@ def test_bench_prints_and_writes_a_ratio_for_every_photograph(
     assert code == 0
     assert "ratio: median" in capsys.readouterr().out
     assert [row["picture"] for row in report["pictures"]] == ["astronaut", "chelsea", "coffee", "rocket"]
-    assert len(report["ratios"]) == 4
-    assert all(row["psnr_fp32"] is None for row in report["pictures"])
-    assert all(row["psnr_upstream"] > 40 for row in report["pictures"])
+    assert len(report["rounds"]) == 1
+    assert all(row["quality"]["psnr_fp32"] is None for row in report["pictures"])
+    assert all(row["quality"]["psnr_upstream"] > 40 for row in report["pictures"])
 
 
 def test_bench_refuses_settings_that_cannot_work() -> None:

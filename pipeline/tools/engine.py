@@ -1,0 +1,59 @@
+"""The engine without the path around it: decoded pictures in, enlarged ones out, as a worker computes them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pipeline.batching.batch import Batcher
+from pipeline.batching.work import BatchKey, TileWork
+from pipeline.gpu.catalog import ModelSpec
+from pipeline.gpu.device import DeviceProfile
+from pipeline.gpu.lane import DeviceLane
+from pipeline.gpu.model import load
+from pipeline.imaging.raster import Pixels, Raster
+from pipeline.imaging.tiling import assemble, divide
+from schemas.topics import Lane
+
+TENANT = "bench"
+IN_FLIGHT = 4
+"""Pictures at a time: enough that the device never waits for one to be cut or put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A network on a device behind a batcher, all open."""
+
+    batcher: Batcher
+    spec: ModelSpec
+    pad: int
+    sides: tuple[int, ...]
+
+    async def upscale(self, pictures: Sequence[Pixels]) -> list[Pixels]:
+        """(height, width, 3) each, enlarged by the network's own scale; in order. Raises `JobFailed`."""
+        places = asyncio.Semaphore(IN_FLIGHT)
+        return await asyncio.gather(*(self._one(picture, places) for picture in pictures))
+
+    async def _one(self, picture: Pixels, places: asyncio.Semaphore) -> Pixels:
+        async with places:
+            tiling = divide(Raster(picture), pad=self.pad, sides=self.sides)
+            key = BatchKey(self.spec.name, tiling.plan.window_height, tiling.plan.window_width)
+            tiles = await self.batcher.submit(TileWork(key, tiling.tiles, Lane.BULK, TENANT))
+            scale = self.spec.scale
+            return (await asyncio.to_thread(assemble, tiling, tiles, native_scale=scale, scale=scale)).pixels
+
+
+@asynccontextmanager
+async def engine(
+    spec: ModelSpec, profile: DeviceProfile, folder: Path, *, pad: int, sides: tuple[int, ...]
+) -> AsyncIterator[Engine]:
+    """An engine of its own for `spec`, with the weights in `folder`."""
+    async with (
+        DeviceLane(profile, partial(load, profile=profile, folder=folder)) as lane,
+        Batcher(
+            lane.run, limit=lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
+        ) as batcher,
+    ):
+        yield Engine(batcher, spec, pad, sides)
