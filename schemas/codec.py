@@ -71,6 +71,20 @@ def encode(event: Event) -> Message:
     )
 
 
+def to_document(event: Event) -> dict[str, Any]:
+    """Structured mode: one JSON object that holds attributes and payload; `from_document` reads it back."""
+    return {
+        **attributes_of(event),
+        "datacontenttype": JSON,
+        "data": event.data.model_dump(mode="json", exclude_none=True),
+    }
+
+
+def from_document(document: Mapping[str, Any], *, origin: str) -> Event:
+    """What `to_document` wrote. Raises as `decode`."""
+    return decode(orjson.dumps(document), ((CONTENT_TYPE, STRUCTURED_JSON.encode()),), origin=origin)
+
+
 def attributes_of(event: Event) -> dict[str, str]:
     """The CloudEvents attributes of an event, as text."""
     attributes = {

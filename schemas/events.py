@@ -68,6 +68,12 @@ class UpscaleRequested(EventData):
     """The caller's own notes, returned unchanged in every event of the job."""
 
 
+class CancelRequested(EventData):
+    """Call a job off. Harmless when it has ended, and when it has not been asked for yet: it then never runs."""
+
+    type: ClassVar[str] = f"{TYPE_PREFIX}cancel-requested.v1"
+
+
 class JobEvent(EventData):
     """What we say about a job."""
 
@@ -196,6 +202,7 @@ class UpscaleExpired(JobEvent):
 
 ALL_EVENTS: tuple[type[EventData], ...] = (
     UpscaleRequested,
+    CancelRequested,
     UpscaleStarted,
     UpscaleProgress,
     UpscaleCompleted,

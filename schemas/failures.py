@@ -53,6 +53,7 @@ class FailureCode(StrEnum):
     DEVICE_FAILED = "device_failed"
     STORE_UNAVAILABLE = "store_unavailable"
     BROKER_UNAVAILABLE = "broker_unavailable"
+    CRASH_LOOP = "crash_loop"
     INTERNAL = "internal"
 
 
@@ -145,5 +146,8 @@ FAILURES: dict[FailureCode, FailureKind] = {
     FailureCode.DEVICE_FAILED: _system(Stage.INFER, "The device gave no usable numbers."),
     FailureCode.STORE_UNAVAILABLE: _system(Stage.STORE, "The object store did not take the result.", 503),
     FailureCode.BROKER_UNAVAILABLE: _system(Stage.PUBLISH, "The broker did not acknowledge in time.", 503),
+    FailureCode.CRASH_LOOP: _system(
+        None, "Each worker that began the job died before its end; it is not begun again.", retryable=False
+    ),
     FailureCode.INTERNAL: _system(None, "An error of the program; its log has the details."),
 }

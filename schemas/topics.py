@@ -11,8 +11,21 @@ ORIGIN_TOPIC = "orig-topic"
 ORIGIN_PARTITION = "orig-partition"
 ORIGIN_OFFSET = "orig-offset"
 ORIGIN_TIMESTAMP = "orig-ts"
+DEAD_LETTER_ATTEMPTS = "dlq-attempts"
+DEAD_LETTER_VERSION = "dlq-version"
 VALUE_OMITTED = "dlq-value-omitted"
 """Bytes of a value that was too large to be parked; it lies where the `orig-` headers say."""
+
+ATTEMPT = "x-attempt"
+"""Which attempt at the job a record stands for, from 1; absent on a first one."""
+FIRST_SEEN = "x-first-ts"
+"""When the job was first handed on, RFC 3339."""
+NOT_BEFORE = "x-not-before"
+"""When a record on a retry topic is due, RFC 3339."""
+RETRY_REASON = "x-reason"
+"""Why it is there: a failure code, or `leased`."""
+REPLAY = "x-replay"
+"""How often an operator has played the job again; absent means never."""
 
 
 class Lane(StrEnum):
@@ -32,21 +45,48 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
+class Tier:
+    """A step of the retry schedule: one delay for each of its topics, so that records fall due in their order."""
+
+    name: str
+    delay_seconds: int
+
+
+TIERS = (Tier("30s", 30), Tier("5m", 300), Tier("30m", 1800))
+"""A job that may succeed later waits on these, one after the other."""
+RETRY_PARTITIONS = 4
+"""Few jobs wait, and what waits needs no throughput."""
+
+
+@dataclass(frozen=True, slots=True)
 class Topics:
     """All topics of one deployment. Every key is the job id: jobs are independent and should spread evenly."""
 
     requests: dict[Lane, Topic]
+    retries: dict[Lane, tuple[Topic, ...]]
+    """For each lane one topic a tier of `TIERS`: the lane of a record is the topic it lies on, here too."""
+    control: Topic
+    """Cancellations; every worker reads all of it."""
     events: Topic
     dead_letters: Topic
 
     def all(self) -> tuple[Topic, ...]:
-        return (*self.requests.values(), self.events, self.dead_letters)
+        retries = (topic for tiers in self.retries.values() for topic in tiers)
+        return (*self.requests.values(), *retries, self.control, self.events, self.dead_letters)
 
 
 def declare(prefix: str = "upscale", *, partitions: int = 16) -> Topics:
     """The topics under `prefix`. Partitions bound the number of workers and should not change later."""
+    week = 7 * DAY_MS
     return Topics(
-        requests={lane: Topic(f"{prefix}.requests.{lane}", partitions, retention_ms=7 * DAY_MS) for lane in Lane},
-        events=Topic(f"{prefix}.events", partitions, retention_ms=7 * DAY_MS),
-        dead_letters=Topic(f"{prefix}.dead-letters", 1, retention_ms=30 * DAY_MS),
+        requests={lane: Topic(f"{prefix}.requests.{lane}", partitions, week) for lane in Lane},
+        retries={
+            lane: tuple(
+                Topic(f"{prefix}.retries.{lane}.{tier.name}", min(partitions, RETRY_PARTITIONS), week) for tier in TIERS
+            )
+            for lane in Lane
+        },
+        control=Topic(f"{prefix}.control", 1, DAY_MS),
+        events=Topic(f"{prefix}.events", partitions, week),
+        dead_letters=Topic(f"{prefix}.dead-letters", 1, 30 * DAY_MS),
     )

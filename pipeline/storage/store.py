@@ -34,7 +34,7 @@ async def store_result(store: Store, image: Encoded, identity: ResultIdentity, *
 
     Two workers may compute different bytes for one picture (other hardware sums in another order); whoever comes
     second must not announce a digest that the object does not have. `version` is the release of the program. Raises
-    `JobFailed` with `store_unavailable`.
+    `JobFailed` with `store_unavailable` or `internal`.
     """
     payload = await payload_of_bytes(image.data)
     ours = StoredObject(
@@ -62,13 +62,13 @@ async def _put(store: Store, ours: StoredObject, identity: ResultIdentity, paylo
     try:
         return await put_once(store, target, payload)
     except STORE_ERRORS as error:
-        raise _unavailable("took no result") from error
+        raise store_failure("took no result", error) from error
 
 
 async def _winner(store: Store, key: str) -> StoredObject:
     found = await _find(store, key)
     if found is None:
-        raise _unavailable("removed a result while it was being stored")
+        raise JobFailed(FailureCode.INTERNAL, "the result was removed while it was being stored")
     return found
 
 
@@ -78,7 +78,7 @@ async def _find(store: Store, key: str) -> StoredObject | None:
     except STORE_ERRORS as error:
         if meaning(error) is Meaning.MISSING:
             return None
-        raise _unavailable("does not answer") from error
+        raise store_failure("does not answer", error) from error
     return read_head(store.settings.bucket, key, head)
 
 
@@ -111,8 +111,13 @@ def read_head(bucket: str, key: str, head: dict[str, Any]) -> StoredObject:
             height=int(facts["height"]),
         )
     except (KeyError, ValueError) as error:
-        raise _unavailable("holds something that is not ours in the place of the result") from error
+        raise JobFailed(FailureCode.INTERNAL, "something that is not ours lies in the place of the result") from error
 
 
-def _unavailable(what: str) -> JobFailed:
-    return JobFailed(FailureCode.STORE_UNAVAILABLE, f"the object store {what}")
+def store_failure(what: str, error: Exception) -> JobFailed:
+    """One of `STORE_ERRORS` as the job's failure: `store_unavailable` when it may pass or an operator can cure it.
+
+    What the store refuses for this object alone would be refused again, however long one waits.
+    """
+    code = FailureCode.INTERNAL if meaning(error) is Meaning.REFUSED else FailureCode.STORE_UNAVAILABLE
+    return JobFailed(code, f"the object store {what}")
