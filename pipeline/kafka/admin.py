@@ -141,7 +141,7 @@ def new_topic(topic: Topic, replication_factor: int) -> NewTopic:
         topic.name,
         num_partitions=topic.partitions,
         replication_factor=replication_factor,
-        topic_configs={"retention.ms": str(topic.retention_ms)},
+        topic_configs={name: str(value) for name, value in topic.configuration.items()},
     )
 
 

@@ -34,6 +34,12 @@ def test_topic_is_requested_as_declared() -> None:
     assert requested.topic_configs == {"retention.ms": "60000"}
 
 
+def test_size_limit_of_a_topic_is_requested_only_where_it_is_declared() -> None:
+    """Where it is not, what the operator of the broker thinks right stays."""
+    limited = new_topic(Topic("dead", partitions=1, retention_ms=60_000, max_message_bytes=5), replication_factor=1)
+    assert limited.topic_configs == {"retention.ms": "60000", "max.message.bytes": "5"}
+
+
 def test_topic_that_somebody_else_created_meanwhile_is_no_error() -> None:
     """Two processes may start at once."""
     assert created_names([("a", 0), ("b", 36)]) == {"a"}
