@@ -184,6 +184,11 @@ class IntakeSettings(Room):
     """Decoded source pixels in memory; one picture larger than this is still taken, alone."""
     max_bytes: Positive = 512 * 2**20
     """Fetched source bytes in memory."""
+    lease_seconds: Annotated[float, Field(ge=0)] = 15.0
+    """A job is left to the worker that began it until that has been silent for so long; 0 takes it over at once, which
+    suits a single worker. Must be shorter than the group's session, or a dead worker's jobs wait for it."""
+    max_starts: Positive = 3
+    """How often a job is begun whose workers die before its end."""
     drain_seconds: Seconds = 90.0
     """After SIGTERM: how long jobs in hand may take to finish."""
 
@@ -215,6 +220,16 @@ class Settings(BaseModel):
     device: DeviceSettings = DeviceSettings()
     intake: IntakeSettings = IntakeSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+
+    @model_validator(mode="after")
+    def _lease_ends_before_the_session(self) -> Self:
+        if self.intake.lease_seconds * 1000 >= self.kafka.session_timeout_ms:
+            # A dead worker's records come to another when the session ends, and would find its jobs still leased.
+            raise ValueError(
+                "intake lease_seconds: must be shorter than kafka session_timeout_ms, got "
+                f"{self.intake.lease_seconds * 1000:.0f} ms and {self.kafka.session_timeout_ms} ms"
+            )
+        return self
 
 
 class InvalidSettings(Exception):

@@ -19,6 +19,21 @@ DEAD_LETTER_VERSION = "dlq-version"
 VALUE_OMITTED = "dlq-value-omitted"
 """Bytes of a value that was too large to be parked; it lies where the `orig-` headers say."""
 
+DEAD_LETTER_HEADERS = frozenset(
+    {
+        DEAD_LETTER_REASON,
+        DEAD_LETTER_DETAIL,
+        DEAD_LETTER_ATTEMPTS,
+        DEAD_LETTER_VERSION,
+        VALUE_OMITTED,
+        ORIGIN_TOPIC,
+        ORIGIN_PARTITION,
+        ORIGIN_OFFSET,
+        ORIGIN_TIMESTAMP,
+    }
+)
+"""All that parking adds to a record."""
+
 ATTEMPT = "x-attempt"
 """Which attempt at the job a record stands for, from 1; absent on a first one."""
 FIRST_SEEN = "x-first-ts"

@@ -71,6 +71,8 @@ def pointed_at(config: Settings, servers: str, store: StoreSettings) -> Settings
                 }
             ),
             "store": store,
+            # One worker, so whoever meets a job that was begun is its heir.
+            "intake": config.intake.model_copy(update={"lease_seconds": 0.0}),
             "telemetry": config.telemetry.model_copy(update={"host": LOOPBACK, "port": free_port()}),
         }
     )

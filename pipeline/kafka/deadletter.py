@@ -1,9 +1,13 @@
 """Records nobody can be told about: parked as they came, with where they lay and why they were not understood."""
 
+from dataclasses import dataclass
+
 import structlog
 
+from pipeline import __version__
 from pipeline.kafka.publish import Headers, MessageTooLarge, Publisher
 from pipeline.kafka.records import Received
+from pipeline.kafka.retry import history
 from pipeline.telemetry import metrics
 from schemas import topics
 
@@ -12,34 +16,46 @@ MAX_DETAIL_BYTES = 1024
 log = structlog.get_logger(__name__)
 
 
-async def park(publisher: Publisher, topic: str, record: Received, reason: str, detail: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a record is parked."""
+
+    reason: str
+    """A stable word."""
+    detail: str
+    """A sentence without secrets."""
+
+
+async def park(publisher: Publisher, topic: str, record: Received, why: Why) -> None:
     """Return once the record is acknowledged on `topic`; only then may its offset be finished.
 
-    `reason` is a stable word, `detail` a sentence without secrets. Key and value keep their bytes. A value that the
-    broker does not take together with our headers stays where it was, and a header says so: a record that could
-    never be parked would hold up its partition for ever. Raises `JobFailed` with BROKER_UNAVAILABLE.
+    Key and value keep their bytes. A value that the broker does not take together with our headers stays where it
+    was, and a header says so: a record that could never be parked would hold up its partition for ever. Raises
+    `JobFailed` with BROKER_UNAVAILABLE.
     """
-    headers = dead_letter_headers(record, reason, detail)
+    headers = dead_letter_headers(record, why)
     try:
         await publisher.send(topic, key=record.key, value=record.value, headers=headers)
     except MessageTooLarge as too_large:
         omitted = (topics.VALUE_OMITTED, str(too_large.details["size"]).encode())
         await publisher.send(topic, key=record.key, value=None, headers=(*headers, omitted))
-    metrics.DEAD_LETTERS.labels(record.position.topic, reason).inc()
-    log.warning("record_parked", origin=record.position.origin, reason=reason, detail=detail[:MAX_DETAIL_BYTES])
+    metrics.DEAD_LETTERS.labels(record.position.topic, why.reason).inc()
+    log.warning("record_parked", origin=record.position.origin, reason=why.reason, detail=why.detail[:MAX_DETAIL_BYTES])
 
 
-def dead_letter_headers(record: Received, reason: str, detail: str) -> Headers:
+def dead_letter_headers(record: Received, why: Why) -> Headers:
     """The record's own headers and ours. Ours of an earlier parking are replaced, so that none occurs twice."""
     ours = {
-        topics.DEAD_LETTER_REASON: reason,
-        topics.DEAD_LETTER_DETAIL: detail,
+        topics.DEAD_LETTER_REASON: why.reason,
+        topics.DEAD_LETTER_DETAIL: why.detail,
+        topics.DEAD_LETTER_ATTEMPTS: str(history(record.headers).attempt),
+        topics.DEAD_LETTER_VERSION: __version__,
         topics.ORIGIN_TOPIC: record.position.topic,
         topics.ORIGIN_PARTITION: str(record.position.partition),
         topics.ORIGIN_OFFSET: str(record.position.offset),
         topics.ORIGIN_TIMESTAMP: record.timestamp.isoformat(),
     }
-    theirs = tuple(header for header in record.headers if header[0] not in {*ours, topics.VALUE_OMITTED})
+    theirs = tuple(header for header in record.headers if header[0] not in topics.DEAD_LETTER_HEADERS)
     return (*theirs, *((name, _clipped(value)) for name, value in ours.items()))
 
 

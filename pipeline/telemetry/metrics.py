@@ -58,6 +58,13 @@ OUT_OF_MEMORY = Counter("upscale_device_out_of_memory_total", "Launches that ran
 # Tiles that came out as NaN and were computed again in fp32. Rising: this device should run fp32 or bf16.
 FP32_FALLBACKS = Counter("upscale_fp32_fallback_total", "Tiles recomputed in fp32 after a NaN.", ["model"])
 
+# Jobs handed on to be tried again later. A steady rate of one reason: look at the service that the reason names.
+RETRIES = Counter("upscale_retries_total", "Jobs handed to a retry topic.", ["reason", "tier"])
+# 1 while a service that every job needs is away: intake is paused and jobs wait in hand. Nothing fails meanwhile.
+BREAKER_OPEN = Gauge("upscale_breaker_open", "Whether a service we depend on is away.", ["service"])
+# Jobs that were begun again after a worker died with them. Rising: workers die; the log of the last start says of what.
+RESTARTS = Counter("upscale_job_restarts_total", "Jobs begun again after a worker died.")
+
 # Records that could not be tied to a job. Any of them: a producer sends what nobody can read.
 DEAD_LETTERS = Counter("upscale_dead_letters_total", "Records parked on the dead-letter topic.", ["topic", "reason"])
 # Committed offsets move while work finishes; still for long with work in flight means stuck.

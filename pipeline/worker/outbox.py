@@ -1,51 +1,61 @@
-"""What the worker says: events, dead letters, and how long it waits before it says them again."""
+"""What the worker says: events, records handed on, and dead letters. All of it returns when the broker has it."""
 
-import asyncio
-import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.kafka.deadletter import park
+from pipeline.kafka import deadletter
+from pipeline.kafka.deadletter import Why
 from pipeline.kafka.publish import Publisher
 from pipeline.kafka.records import Received
-from pipeline.telemetry import tracing
-from pipeline.worker.intake import Undecodable
+from pipeline.kafka.retry import handed_on
+from pipeline.telemetry import metrics, tracing
+from pipeline.worker.breaker import Breaker
+from pipeline.worker.verdict import Again
 from schemas import codec
-from schemas.events import JobEvent, UpscaleProgress, event_from
-from schemas.topics import Topics
-
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 10.0
+from schemas.events import Event, JobEvent, UpscaleProgress, event_from
+from schemas.topics import TIERS, Topics
 
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """The worker's way to the broker."""
+    """The worker's way to the broker. What must arrive waits for as long as the broker is away."""
 
     publisher: Publisher
     topics: Topics
     event_source: str
     """CloudEvents `source` of all that is said."""
+    breaker: Breaker
 
-    async def say(self, event: JobEvent) -> None:
-        """Return once the broker has the event, in the trace of the job. Raises `JobFailed`."""
-        envelope = event_from(event, source=self.event_source, time=datetime.now(UTC), transition=transition(event))
-        await self.publisher.publish(self.topics.events.name, codec.encode(envelope), headers=tracing.inject())
+    async def mention(self, event: JobEvent) -> None:
+        """Say what nobody's result depends on, in the trace of the job. Raises `JobFailed` when it does not arrive."""
+        await self._publish(
+            event_from(event, source=self.event_source, time=datetime.now(UTC), transition=transition(event))
+        )
 
-    async def park(self, received: Received, why: Undecodable) -> None:
-        """Return once the dead-letter topic has the record. Raises `JobFailed`."""
-        await park(self.publisher, self.topics.dead_letters.name, received, why.reason, why.detail)
+    async def say(self, event: Event) -> None:
+        """Say how a job ended."""
+        await self.breaker.call(lambda: self._publish(event))
 
-    async def pause(self, attempt: int) -> None:
-        """Wait before the `attempt`-th repeat; jittered, so that workers do not all come back at one moment."""
-        await asyncio.sleep(longest_pause(attempt) * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
+    async def hand_on(self, received: Received, again: Again) -> None:
+        """Put the record on the retry topic of its lane and tier, where it waits until it is due."""
+        topic = self.topics.retries[received.lane][TIERS.index(again.tier)].name
+        headers = handed_on(
+            received.headers, attempt=again.attempt, tier=again.tier, reason=again.reason, now=datetime.now(UTC)
+        )
+        await self.breaker.call(
+            lambda: self.publisher.send(topic, key=received.key, value=received.value, headers=headers)
+        )
+        metrics.RETRIES.labels(again.reason, again.tier.name).inc()
+
+    async def park(self, received: Received, why: Why) -> None:
+        """Put the record on the dead-letter topic."""
+        topic = self.topics.dead_letters.name
+        await self.breaker.call(lambda: deadletter.park(self.publisher, topic, received, why))
+
+    async def _publish(self, event: Event) -> None:
+        await self.publisher.publish(self.topics.events.name, codec.encode(event), headers=tracing.inject())
 
 
-def transition(event: JobEvent) -> str:
-    """What tells this event of a job from its others: the same again gives the same id."""
-    return f"{event.type}/{event.tiles_done}" if isinstance(event, UpscaleProgress) else event.type
-
-
-def longest_pause(attempt: int) -> float:
-    """Seconds; doubles with each attempt, counted from 1."""
-    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(attempt - 1, 10))
+def transition(event: JobEvent) -> str | None:
+    """What tells this event of a job from its others; None leaves it to the type. The same again has the same id."""
+    return f"{event.type}/{event.tiles_done}" if isinstance(event, UpscaleProgress) else None

@@ -1,0 +1,95 @@
+"""Claims: which jobs are ours to do, the signs of life we give for them, and how each ended, for good."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+import structlog
+
+from pipeline.errors import JobFailed
+from pipeline.storage import jobs
+from pipeline.storage.client import Store
+from pipeline.storage.jobs import Begun, Busy, Ended, JobKey, Rules, WornOut
+from pipeline.telemetry import metrics
+from pipeline.worker.breaker import Breaker
+from schemas import codec
+from schemas.events import Event, JobEvent, event_from
+
+BEATS_PER_LEASE = 3
+HAND_BACK_SECONDS = 2.0
+"""A store that does not answer must not hold up a stop; the lease runs out by itself."""
+
+log = structlog.get_logger()
+
+
+class Held:
+    """A job that is ours while the block runs."""
+
+    def __init__(self, begun: Begun) -> None:
+        self.begun: Begun | None = begun
+        """As it stands; None once another has taken the job."""
+
+
+class Claims:
+    """The jobs of this process, as the store knows them. Waits while the store is away."""
+
+    def __init__(self, store: Store, rules: Rules, breaker: Breaker, event_source: str) -> None:
+        self._store = store
+        self._rules = rules
+        self._breaker = breaker
+        self._event_source = event_source
+
+    async def begin(self, key: JobKey) -> Begun | Busy | WornOut | Event:
+        """Take the job, or learn why not: an event is the one it ended with."""
+        found = await self._breaker.call(lambda: jobs.begin(self._store, key, self._rules))
+        if isinstance(found, Begun) and found.starts > 1:
+            metrics.RESTARTS.inc()
+            log.warning("job_begun_again", job_id=key.job_id, starts=found.starts)
+        return codec.from_document(found.event, origin=key.path) if isinstance(found, Ended) else found
+
+    @asynccontextmanager
+    async def hold(self, begun: Begun) -> AsyncIterator[Held]:
+        """Give signs of life while the block runs. A job that was not ended in it is left to whoever comes next."""
+        held = Held(begun)
+        beating = asyncio.create_task(self._beat(held))
+        try:
+            yield held
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+            if held.begun is not None:
+                await asyncio.shield(self._hand_back(held.begun))
+
+    async def end(self, key: JobKey, event: JobEvent, held: Held | None = None) -> Event:
+        """End the job with `event` unless it has ended; the event to publish is the one it ended with."""
+        ours = event_from(
+            event, source=self._event_source, time=datetime.now(UTC), transition=transition(event, key.replay)
+        )
+        begun = held.begun if held else None
+        standing = await self._breaker.call(lambda: jobs.end(self._store, key, codec.to_document(ours), begun))
+        if held:
+            held.begun = None
+        return codec.from_document(standing, origin=key.path)
+
+    async def _beat(self, held: Held) -> None:
+        """Cheap for short jobs: the first sign is the beginning itself."""
+        while self._rules.lease_seconds and held.begun is not None:
+            await asyncio.sleep(self._rules.lease_seconds / BEATS_PER_LEASE)
+            # A store that is away keeps no lease of anybody; the job's own writes will wait for it.
+            with suppress(JobFailed):
+                held.begun = await jobs.touch(self._store, held.begun, self._rules)
+
+    async def _hand_back(self, begun: Begun) -> None:
+        try:
+            async with asyncio.timeout(HAND_BACK_SECONDS):
+                await jobs.give_back(self._store, begun)
+        except (JobFailed, TimeoutError):
+            log.info("job_not_handed_back", job_id=begun.key.job_id)
+
+
+def transition(event: JobEvent, replay: int) -> str | None:
+    """What tells the end of one generation of a job from that of another; None leaves it to the type."""
+    return f"{event.type}/replay-{replay}" if replay else None
+
+

@@ -1,0 +1,163 @@
+"""One record to where it belongs: done and told, handed on, or parked. Returning means that its offset may be committed.
+
+The order is what the guarantee rests on. The result is stored before the job is ended, the job is ended before the
+event is said, the broker has the event before the offset moves; and a retry or a dead letter is acknowledged before any
+of that. A crash between two of them repeats the later ones, to the same effect.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from pipeline.errors import JobFailed, ShuttingDown
+from pipeline.kafka.deadletter import Why
+from pipeline.kafka.records import Received
+from pipeline.kafka.retry import History, history
+from pipeline.storage.jobs import Begun, Busy, JobKey, WornOut
+from pipeline.telemetry import metrics
+from pipeline.telemetry.stage import stage
+from pipeline.worker import outcome
+from pipeline.worker.claims import Held
+from pipeline.worker.intake import Job, Refused, Undecodable
+from pipeline.worker.outcome import Done
+from pipeline.worker.verdict import Again, Over, leased, verdict, worn_out
+from schemas.events import Event, JobEvent, UpscaleStarted
+from schemas.stages import Stage
+from schemas.topics import Lane
+
+log = structlog.get_logger()
+
+Accept = Callable[[Received], Job | Refused | Undecodable]
+"""Understands a record; contacts nothing."""
+
+
+class ClaimsPort(Protocol):
+    """What we need of `Claims`."""
+
+    async def begin(self, key: JobKey) -> Begun | Busy | WornOut | Event: ...
+    def hold(self, begun: Begun) -> AbstractAsyncContextManager[Held]: ...
+    async def end(self, key: JobKey, event: JobEvent, held: Held | None = None) -> Event: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What settling acts through. All but `do` and `announce` return when it has happened, however long it takes."""
+
+    claims: ClaimsPort
+    do: Callable[[Job, Begun], Awaitable[Done]]
+    """Raises `JobFailed` when the job cannot be done, `ShuttingDown` when we cannot do it."""
+    say: Callable[[Event], Awaitable[None]]
+    hand_on: Callable[[Received, Again], Awaitable[None]]
+    park: Callable[[Received, Why], Awaitable[None]]
+    announce: Callable[[JobEvent], None]
+    """Publish without waiting; may be lost."""
+    now: Callable[[], float]
+    """Monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a record was settled."""
+
+    parked: bool = False
+    """Through our own fault, as the stop rule counts."""
+
+
+async def settle(received: Received, accepted: Job | Refused | Undecodable, ports: Ports) -> Settled:
+    """Raises `ShuttingDown` when the record must stay uncommitted."""
+    match accepted:
+        case Undecodable():
+            await ports.park(received, Why(accepted.reason, accepted.detail))
+            return Settled()
+        case Refused():
+            return await _refuse(received, accepted, ports)
+        case Job():
+            with structlog.contextvars.bound_contextvars(job_id=accepted.request.job_id):
+                return await _settle_job(received, accepted, ports)
+
+
+async def _refuse(received: Received, refused: Refused, ports: Ports) -> Settled:
+    started = ports.now()
+    key = JobKey(refused.request.tenant, refused.request.job_id, history(received.headers).replay)
+    event = await ports.claims.end(key, outcome.failed(refused.request, refused.error))
+    await ports.say(event)
+    conclude(event, received.lane, ports.now() - started)
+    return Settled()
+
+
+async def _settle_job(received: Received, job: Job, ports: Ports) -> Settled:
+    past = history(received.headers)
+    key = JobKey(job.request.tenant, job.request.job_id, past.replay)
+    match await ports.claims.begin(key):
+        case Busy():
+            await ports.hand_on(received, leased(past))
+            return Settled()
+        case WornOut() as worn:
+            return await _finish(received, job, key, worn_out(worn.starts), None, ports)
+        case Event() as event:
+            # It has ended, and whether its event was acknowledged then is not known.
+            await ports.say(event)
+            log.info("job_told_again", type=event.type)
+            return Settled()
+        case Begun() as begun:
+            async with ports.claims.hold(begun) as held:
+                return await _attempt(received, job, past, held, ports)
+
+
+async def _attempt(received: Received, job: Job, past: History, held: Held, ports: Ports) -> Settled:
+    ended = await _work(job, past, held, ports)
+    if isinstance(ended, Again):
+        await ports.hand_on(received, ended)
+        log.info("job_handed_on", reason=ended.reason, tier=ended.tier.name, attempt=ended.attempt)
+        return Settled()
+    key = JobKey(job.request.tenant, job.request.job_id, past.replay)
+    return await _finish(received, job, key, ended, held, ports)
+
+
+async def _work(job: Job, past: History, held: Held, ports: Ports) -> Again | Over | JobEvent:
+    request = job.request
+    ports.announce(UpscaleStarted(job_id=request.job_id, tenant=request.tenant, labels=request.labels))
+    if held.begun is None:
+        raise ShuttingDown("another worker has taken the job")
+    try:
+        done = await ports.do(job, held.begun)
+    except (ShuttingDown, asyncio.CancelledError):
+        raise
+    except Exception as error:
+        if not isinstance(error, JobFailed):
+            log.exception("job_crashed")
+        left = None if job.deadline is None else job.deadline - ports.now()
+        return verdict(outcome.failure(error), past, left)
+    return outcome.completed(request, done, ports.now() - job.started)
+
+
+async def _finish(
+    received: Received, job: Job, key: JobKey, ended: Over | JobEvent, held: Held | None, ports: Ports
+) -> Settled:
+    """End the job for good and say so. What is parked is parked first: after the end nobody would come back to it."""
+    parked = isinstance(ended, Over) and ended.parked
+    if isinstance(ended, Over):
+        if ended.parked:
+            await ports.park(received, Why(str(ended.error.code), ended.error.message))
+        ended = outcome.failed(job.request, ended.error)
+    event = await ports.claims.end(key, ended, held)
+    with stage(Stage.PUBLISH, job.timings):
+        await ports.say(event)
+    conclude(event, received.lane, ports.now() - job.started, job)
+    return Settled(parked)
+
+
+def conclude(event: Event, lane: Lane, seconds: float, job: Job | None = None) -> None:
+    """The canonical log line of a job, and its counts."""
+    told = outcome.summary(event.data)
+    model = job.model.name if job else "none"
+    metrics.JOBS.labels(told["status"], told["code"], lane, model).inc()
+    metrics.JOB_SECONDS.labels(lane).observe(seconds)
+    timings = job.timings.fields() if job else {}
+    log.info(
+        "job", job_id=event.data.job_id, lane=str(lane), model=model, seconds=round(seconds, 4), **told, **timings
+    )
