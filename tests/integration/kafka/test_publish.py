@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.kafka.deadletter import park
 from pipeline.kafka.publish import MessageTooLarge, Publisher
+from pipeline.kafka.records import Received
 from pipeline.settings import KafkaSettings
 from pipeline.telemetry import metrics
 from schemas import topics as names
@@ -41,6 +42,24 @@ async def test_dead_letter_that_is_too_large_is_parked_without_its_value(kafka: 
         parked = await anext(consumer.lane(Lane.BULK))
     assert (parked.key, parked.value) == (b"job-1", None)
     assert dict(parked.headers)[names.VALUE_OMITTED] == b"%d" % len(value)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(make_received(key=None, value=None), id="neither key nor value"),
+        pytest.param(make_received(key=None, value=bytes(17 * 2**20)), id="large value without a key"),
+        pytest.param(make_received(key=bytes(17 * 2**20)), id="large key"),
+        pytest.param(make_received(headers=(("theirs", bytes(17 * 2**20)),)), id="large headers"),
+    ],
+)
+async def test_dead_letter_of_any_shape_is_parked(kafka: KafkaSettings, topics: Topics, record: Received) -> None:
+    """Whatever a sender can write, one record neither ends the worker nor holds up its partition for ever."""
+    async with Publisher(kafka) as publisher:
+        await park(publisher, topics.requests[Lane.BULK].name, record, "empty", "nothing")
+    async with consuming(kafka, topics) as consumer:
+        parked = await anext(consumer.lane(Lane.BULK))
+    assert dict(parked.headers)[names.DEAD_LETTER_REASON] == b"empty"
 
 
 async def test_large_dead_letter_is_parked_whole(kafka: KafkaSettings, topics: Topics) -> None:
