@@ -83,7 +83,7 @@ async def _run(config: Settings, profile: DeviceProfile) -> Exit:
     ):
         outbox = Outbox(publisher, topics, config.telemetry.event_source)
         async with Announcer(outbox.say, monotonic) as announcer, _rooms(config, profile, announcer) as rooms:
-            if not await _tested(rooms.lane):
+            if not await tested(rooms.lane):
                 return Exit.INTERNAL
             async with consumer:
                 ports = Ports(
@@ -98,7 +98,7 @@ async def _run(config: Settings, profile: DeviceProfile) -> Exit:
                 return await serve(worker, rooms.lane, life, drain_seconds=config.intake.drain_seconds)
 
 
-async def _tested(lane: DeviceLane) -> bool:
+async def tested(lane: DeviceLane) -> bool:
     """Whether the device computes what it should. Raises `JobFailed` when there is nothing to try it with."""
     try:
         await lane.self_test(find(DEFAULT_MODEL).name)
