@@ -8,10 +8,11 @@ from typing import cast
 import pytest
 from structlog.testing import capture_logs
 
+from pipeline.embedded.process import free_port
 from pipeline.errors import JobFailed, ServiceUnreachable, ShuttingDown
 from pipeline.gpu.lane import DeviceLane
 from pipeline.lifecycle import Exit, Lifecycle, State
-from pipeline.settings import Settings
+from pipeline.settings import KafkaSettings, Settings, TelemetrySettings
 from pipeline.worker import app
 from pipeline.worker.intake import Job
 from pipeline.worker.outcome import Done
@@ -127,6 +128,13 @@ def test_crash_of_the_worker_is_logged_and_told_by_its_code(monkeypatch: pytest.
 
     monkeypatch.setattr(app, "_run", crash)
     assert app.main(argparse.Namespace(), Settings()) == Exit.INTERNAL
+
+
+def test_worker_without_a_broker_says_which_address_and_which_setting() -> None:
+    """One line for the operator, at once, before any weights are loaded."""
+    kafka = KafkaSettings(servers=f"127.0.0.1:{free_port()}")
+    with pytest.raises(ServiceUnreachable, match="set UPSCALE_KAFKA__SERVERS"):
+        app.main(argparse.Namespace(), Settings(kafka=kafka, telemetry=TelemetrySettings(port=0)))
 
 
 async def test_worker_does_not_start_on_a_device_that_computes_the_wrong_thing() -> None:

@@ -10,7 +10,7 @@ from tests.support.clock import FakeClock
 class Consumer:
     """Something that polled once."""
 
-    last_poll: float
+    last_poll: float | None
 
 
 def test_polling_is_red_after_a_minute_of_silence_and_green_again_with_the_next_poll() -> None:
@@ -29,3 +29,8 @@ def test_polling_is_red_after_a_minute_of_silence_and_green_again_with_the_next_
 def test_polling_allows_for_the_longest_rebalance() -> None:
     """Restarting workers because they rebalance would make them rebalance again."""
     assert polling(Consumer(0.0), FakeClock(20.0))() is None
+
+
+def test_polling_that_has_not_begun_is_no_stall() -> None:
+    """A worker that loads its weights, or waits for a broker to come back, is not restarted for it."""
+    assert polling(Consumer(None), FakeClock(3600.0))() is None
