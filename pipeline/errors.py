@@ -3,6 +3,7 @@
 PipelineError
 ├── JobFailed            one job ends as `upscale.failed`; carries a code of schemas/failures.py
 │   └── JobExpired       ... or as `upscale.expired`
+├── CalledOff            ... or as `upscale.canceled`
 ├── ShuttingDown         the work was given up because the program stops; its record stays uncommitted
 ├── ServiceUnreachable   the program cannot start or go on; its text is for the operator
 ├── ServiceRefused       the same, when the service answers but will not work with us as we are set up
@@ -43,6 +44,10 @@ class JobExpired(JobFailed):
 
     def __init__(self, message: str = "the deadline passed before the result was stored") -> None:
         super().__init__(FailureCode.EXPIRED, message)
+
+
+class CalledOff(PipelineError):
+    """The caller wants no result any more."""
 
 
 class ShuttingDown(PipelineError):

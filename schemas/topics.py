@@ -96,6 +96,16 @@ class Topics:
     events: Topic
     dead_letters: Topic
 
+    @property
+    def request_lanes(self) -> dict[str, Lane]:
+        """The lane of each request topic."""
+        return {topic.name: lane for lane, topic in self.requests.items()}
+
+    @property
+    def retry_lanes(self) -> dict[str, Lane]:
+        """The lane of each retry topic."""
+        return {topic.name: lane for lane, tiers in self.retries.items() for topic in tiers}
+
     def all(self) -> tuple[Topic, ...]:
         retries = (topic for tiers in self.retries.values() for topic in tiers)
         return (*self.requests.values(), *retries, self.control, self.events, self.dead_letters)

@@ -1,7 +1,7 @@
 """aiokafka -> a stream of `Received` for each lane: one group, pausing, rebalances, and commits of finished work."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from pipeline.kafka.poll import Poller, PollFailed
 from pipeline.kafka.records import Position, Received
 from pipeline.settings import KafkaSettings
 from pipeline.telemetry import metrics
-from schemas.topics import Lane, Topics
+from schemas.topics import Lane
 
 CAPACITY = 16
 """Records of a lane that wait between the poll loop and intake."""
@@ -56,8 +56,9 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
 
 
 class Consumer:
-    """The requests of each lane, as asynchronous iterators; made for one reader a lane on one event loop.
+    """The records of each lane, as asynchronous iterators; made for one reader a lane on one event loop.
 
+    `lanes` are the topics to read and the lane that each belongs to; `group` is the settings' own unless given.
     Entering joins the group; it raises `ServiceUnreachable` at once when the broker cannot be reached, and
     `TopicsMissing`. Leaving ends the iterations, commits what is finished, leaves the group and takes a bounded time.
     Iterating raises `ServiceUnreachable` when polling has failed for `give_up_seconds`. A lane that nobody reads is
@@ -67,17 +68,18 @@ class Consumer:
     def __init__(
         self,
         settings: KafkaSettings,
-        topics: Topics,
+        lanes: Mapping[str, Lane],
         ledger: OffsetLedger,
         *,
+        group: str | None = None,
         capacity: int = CAPACITY,
         give_up_seconds: float = GIVE_UP_SECONDS,
     ) -> None:
-        self._settings = settings
-        self._lanes = {topic.name: lane for lane, topic in topics.requests.items()}
+        self._settings = settings if group is None else settings.model_copy(update={"group": group})
+        self._lanes = dict(lanes)
         self._ledger = ledger
         self._give_up_seconds = give_up_seconds
-        self._handoffs = {lane: Handoff(capacity) for lane in topics.requests}
+        self._handoffs = {lane: Handoff(capacity) for lane in Lane}
         self._membership = Membership(ledger, self._drop, commit=self._commit, assigned=self._steer)
         self._commits = Commits(ledger, lambda: self._membership.epoch, timeout_seconds=settings.revoke_budget_seconds)
         self._poller = Poller(
@@ -132,8 +134,8 @@ class Consumer:
         self._steer()
 
     @property
-    def last_poll(self) -> float:
-        """When a poll last succeeded, on the monotonic clock. Stands still during a rebalance."""
+    def last_poll(self) -> float | None:
+        """When a poll last succeeded, on the monotonic clock; None before the first. Still during a rebalance."""
         return self._poller.last_poll
 
     @property

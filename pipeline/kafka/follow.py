@@ -1,4 +1,4 @@
-"""A topic from now on, read outside any group: for a requester that waits for its own events."""
+"""A topic read outside any group: by a requester for its own events, by every worker for what concerns all."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ class Followed:
 
 
 class Follower:
-    """Every record of one topic from the moment it was made on, without end. Made by `follow`."""
+    """Every record of one topic from some point on, without end. Made by `follow`."""
 
     def __init__(self, consumer: AIOKafkaConsumer, settings: KafkaSettings) -> None:
         self._consumer = consumer
@@ -42,9 +42,10 @@ class Follower:
 
 
 @asynccontextmanager
-async def follow(settings: KafkaSettings, topic: str) -> AsyncIterator[Follower]:
-    """Follow `topic` from where it ends now. Raises `ServiceUnreachable`, and `TopicsMissing`."""
-    ends = await end_offsets(settings, await _partitions(settings, topic))
+async def follow(settings: KafkaSettings, topic: str, *, from_start: bool = False) -> AsyncIterator[Follower]:
+    """Follow `topic` from where it ends now, or begins. Raises `ServiceUnreachable`, and `TopicsMissing`."""
+    partitions = await _partitions(settings, topic)
+    ends = {} if from_start else await end_offsets(settings, partitions)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=await answering_servers(settings),
         **connection_options(settings),
@@ -53,7 +54,7 @@ async def follow(settings: KafkaSettings, topic: str) -> AsyncIterator[Follower]
     )
     try:
         await connect(settings, consumer.start())
-        consumer.assign(tuple(ends))
+        consumer.assign(partitions)
         for partition, end in ends.items():
             consumer.seek(partition, end)
         yield Follower(consumer, settings)

@@ -140,6 +140,17 @@ async def end(store: Store, key: JobKey, event: Mapping[str, Any], begun: Begun 
     return event
 
 
+async def end_idle(store: Store, key: JobKey, event: Mapping[str, Any], rules: Rules) -> bool:
+    """End the job with `event` if nobody works on it, and before anybody does; whether we have. Raises as `begin`."""
+    seen = None
+    while await _write(store, key, {"event": dict(event)}, seen) is None:
+        found = await _read(store, key)
+        if found and isinstance(judge(found.body, found.age_seconds, rules), (Busy, Ended)):
+            return False
+        seen = found.version if found else None
+    return True
+
+
 async def find(store: Store, key: JobKey) -> Mapping[str, Any] | None:
     """What the job's object says, or None when nobody has begun it. Raises as `begin`."""
     found = await _read(store, key)

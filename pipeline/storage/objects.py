@@ -30,6 +30,18 @@ class SourceBytes:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What a result's event tells of the picture it was made from."""
+
+    width: int
+    """Pixels, upright."""
+    height: int
+    """Pixels, upright."""
+    warnings: tuple[str, ...] = ()
+    """Stable words for what did not prevent the result."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredObject:
     """A result that lies in the store."""
 
@@ -40,6 +52,7 @@ class StoredObject:
     format: OutputFormat
     width: int
     height: int
+    source: SourceFacts
 
     @property
     def url(self) -> str:

@@ -8,7 +8,7 @@ from pipeline.errors import JobFailed
 from pipeline.storage.attempts import attempt
 from pipeline.storage.client import Store
 from pipeline.storage.keys import ResultIdentity, canonical_options, result_key
-from pipeline.storage.objects import StoredObject
+from pipeline.storage.objects import SourceFacts, StoredObject
 from pipeline.storage.payload import Data, Payload, payload_of_bytes
 from pipeline.storage.put import Target, put_once
 from pipeline.storage.s3_errors import STORE_ERRORS, Meaning, meaning
@@ -29,7 +29,9 @@ class Encoded(Protocol):
     def height(self) -> int: ...
 
 
-async def store_result(store: Store, image: Encoded, identity: ResultIdentity, *, version: str) -> StoredObject:
+async def store_result(
+    store: Store, image: Encoded, source: SourceFacts, identity: ResultIdentity, *, version: str
+) -> StoredObject:
     """Store `image`, or find what another worker stored for the same identity: its facts then are the answer.
 
     Two workers may compute different bytes for one picture (other hardware sums in another order); whoever comes
@@ -45,6 +47,7 @@ async def store_result(store: Store, image: Encoded, identity: ResultIdentity, *
         format=image.format,
         width=image.width,
         height=image.height,
+        source=source,
     )
     return ours if await _put(store, ours, identity, payload, version) else await _winner(store, ours.key)
 
@@ -89,6 +92,9 @@ def describe(stored: StoredObject, identity: ResultIdentity, version: str) -> di
         "width": str(stored.width),
         "height": str(stored.height),
         "format": stored.format.value,
+        "source-width": str(stored.source.width),
+        "source-height": str(stored.source.height),
+        "warnings": ",".join(stored.source.warnings),
         "job-id": identity.job_id,
         "model": identity.model,
         "weights-sha256": identity.weights_sha256,
@@ -109,6 +115,11 @@ def read_head(bucket: str, key: str, head: dict[str, Any]) -> StoredObject:
             format=OutputFormat(facts["format"]),
             width=int(facts["width"]),
             height=int(facts["height"]),
+            source=SourceFacts(
+                int(facts["source-width"]),
+                int(facts["source-height"]),
+                tuple(word for word in facts["warnings"].split(",") if word),
+            ),
         )
     except (KeyError, ValueError) as error:
         raise JobFailed(FailureCode.INTERNAL, "something that is not ours lies in the place of the result") from error

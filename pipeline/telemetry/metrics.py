@@ -60,6 +60,8 @@ FP32_FALLBACKS = Counter("upscale_fp32_fallback_total", "Tiles recomputed in fp3
 
 # Jobs handed on to be tried again later. A steady rate of one reason: look at the service that the reason names.
 RETRIES = Counter("upscale_retries_total", "Jobs handed to a retry topic.", ["reason", "tier"])
+# Records of retry topics held until they are due.
+WAITING_RETRIES = Gauge("upscale_waiting_retries", "Jobs waiting to be tried again.", ["lane"])
 # 1 while a service that every job needs is away: intake is paused and jobs wait in hand. Nothing fails meanwhile.
 BREAKER_OPEN = Gauge("upscale_breaker_open", "Whether a service we depend on is away.", ["service"])
 # Jobs that were begun again after a worker died with them. Rising: workers die; the log of the last start says of what.

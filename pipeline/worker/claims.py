@@ -1,7 +1,7 @@
 """Claims: which jobs are ours to do, the signs of life we give for them, and how each ended, for good."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
@@ -63,14 +63,25 @@ class Claims:
 
     async def end(self, key: JobKey, event: JobEvent, held: Held | None = None) -> Event:
         """End the job with `event` unless it has ended; the event to publish is the one it ended with."""
-        ours = event_from(
-            event, source=self._event_source, time=datetime.now(UTC), transition=transition(event, key.replay)
-        )
+        ours = self._envelope(event, key)
         begun = held.begun if held else None
         standing = await self._breaker.call(lambda: jobs.end(self._store, key, codec.to_document(ours), begun))
         if held:
             held.begun = None
         return codec.from_document(standing, origin=key.path)
+
+    async def call_off(self, key: JobKey, event: JobEvent) -> Event | None:
+        """End a job that nobody works on with `event`, which is then to be published; None when it is not ours to end."""
+        ours = self._envelope(event, key)
+        ended = await self._breaker.call(
+            lambda: jobs.end_idle(self._store, key, codec.to_document(ours), self._rules)
+        )
+        return ours if ended else None
+
+    def _envelope(self, event: JobEvent, key: JobKey) -> Event:
+        return event_from(
+            event, source=self._event_source, time=datetime.now(UTC), transition=transition(event, key.replay)
+        )
 
     async def _beat(self, held: Held) -> None:
         """Cheap for short jobs: the first sign is the beginning itself."""

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import structlog
+
 from pipeline.errors import JobFailed
 from pipeline.gpu.catalog import ModelSpec, find
 from pipeline.kafka.records import Position, Received
@@ -14,6 +16,8 @@ from schemas import codec
 from schemas.events import UpscaleRequested
 from schemas.failures import FailureCode
 from schemas.topics import Lane
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,18 @@ class Clocks:
 
 
 def accept(received: Received, clocks: Clocks, sources: SourcePolicy) -> Job | Refused | Undecodable:
-    """Decide what a record is. Contacts nothing; the same record gives the same answer."""
+    """Decide what a record is. Contacts nothing; the same record gives the same answer. Raises nothing.
+
+    A record that ended this worker would end the next one too, and so on through the group: it is parked.
+    """
+    try:
+        return _understood(received, clocks, sources)
+    except Exception:
+        log.exception("intake_crashed", origin=received.position.origin)
+        return Undecodable("internal", "an internal error kept it from being understood; it is logged")
+
+
+def _understood(received: Received, clocks: Clocks, sources: SourcePolicy) -> Job | Refused | Undecodable:
     try:
         event = codec.decode(received.value, received.headers, origin=received.position.origin)
     except codec.UndecodableEvent as error:

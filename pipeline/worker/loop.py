@@ -8,7 +8,8 @@ import structlog
 
 from pipeline.errors import ShuttingDown
 from pipeline.kafka.records import Position, Received
-from pipeline.telemetry import metrics, tracing
+from pipeline.telemetry import tracing
+from pipeline.telemetry.metrics import Gauge
 from schemas.topics import Lane
 
 log = structlog.get_logger()
@@ -27,15 +28,22 @@ class Records(Protocol):
 class Worker:
     """Settles records of all lanes side by side, at most `jobs_per_lane` of each.
 
-    `settle` returns when a record may be let go; it raises `ShuttingDown` when it must be handed out again.
+    `settle` returns when a record may be let go; it raises `ShuttingDown` when it must be handed out again. `in_hand`
+    is told how many there are.
     """
 
     def __init__(
-        self, records: Records, settle: Callable[[Received], Awaitable[None]], *, jobs_per_lane: int
+        self,
+        records: Records,
+        settle: Callable[[Received], Awaitable[None]],
+        *,
+        jobs_per_lane: int,
+        in_hand: Gauge,
     ) -> None:
         self._records = records
         self._settle = settle
         self._jobs_per_lane = jobs_per_lane
+        self._in_hand = in_hand
         self._taking: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
@@ -68,7 +76,7 @@ class Worker:
             jobs.create_task(self._handle(received)).add_done_callback(lambda _: places.release())
 
     async def _handle(self, received: Received) -> None:
-        metrics.IN_FLIGHT_JOBS.labels(received.lane).inc()
+        self._in_hand.labels(received.lane).inc()
         try:
             with tracing.job_span(received.headers):
                 await self._settle(received)
@@ -76,4 +84,4 @@ class Worker:
         except ShuttingDown as given_up:
             log.warning("job_given_up", origin=received.position.origin, reason=str(given_up))
         finally:
-            metrics.IN_FLIGHT_JOBS.labels(received.lane).dec()
+            self._in_hand.labels(received.lane).dec()

@@ -47,6 +47,13 @@ class Outbox:
         )
         metrics.RETRIES.labels(again.reason, again.tier.name).inc()
 
+    async def put_back(self, received: Received) -> None:
+        """Put a record that has waited on a retry topic back on the request topic of its lane."""
+        topic = self.topics.requests[received.lane].name
+        await self.breaker.call(
+            lambda: self.publisher.send(topic, key=received.key, value=received.value, headers=received.headers)
+        )
+
     async def park(self, received: Received, why: Why) -> None:
         """Put the record on the dead-letter topic."""
         topic = self.topics.dead_letters.name

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 from pipeline.errors import JobExpired, JobFailed
-from pipeline.worker.upscale import Upscaled
+from pipeline.storage.objects import StoredObject
 from schemas.events import (
+    CancelRequested,
+    EventData,
     Failure,
     JobEvent,
     Provenance,
     ResultObject,
+    UpscaleCanceled,
     UpscaleCompleted,
     UpscaleExpired,
     UpscaleFailed,
@@ -23,14 +26,13 @@ MESSAGE_LIMIT = 2000
 class Done:
     """A job that is done, and what did it."""
 
-    upscaled: Upscaled
+    stored: StoredObject
     provenance: Provenance
 
 
 def completed(request: UpscaleRequested, done: Done, seconds: float) -> UpscaleCompleted:
     """`seconds` is the time from intake to stored."""
-    upscaled = done.upscaled
-    stored = upscaled.stored
+    stored = done.stored
     return UpscaleCompleted(
         job_id=request.job_id,
         tenant=request.tenant,
@@ -44,38 +46,48 @@ def completed(request: UpscaleRequested, done: Done, seconds: float) -> UpscaleC
             height=stored.height,
         ),
         provenance=done.provenance,
-        warnings=list(upscaled.warnings),
-        source_width=upscaled.source_width,
-        source_height=upscaled.source_height,
+        warnings=list(stored.source.warnings),
+        source_width=stored.source.width,
+        source_height=stored.source.height,
         processing_seconds=round(seconds, 3),
     )
 
 
-def failed(request: UpscaleRequested, error: Exception) -> JobEvent:
-    """What the caller is told. An exception that is not ours is never quoted: it may hold anything."""
+def failure(error: Exception) -> JobFailed:
+    """`error` as a job's failure. An exception that is not ours is never quoted: it may hold anything."""
+    return (
+        error if isinstance(error, JobFailed) else JobFailed(FailureCode.INTERNAL, "an internal error; it is logged")
+    )
+
+
+def canceled(request: UpscaleRequested | CancelRequested) -> UpscaleCanceled:
+    """The end of a job that was called off."""
+    labels = request.labels if isinstance(request, UpscaleRequested) else {}
+    return UpscaleCanceled(job_id=request.job_id, tenant=request.tenant, labels=labels)
+
+
+def failed(request: UpscaleRequested, error: JobFailed) -> JobEvent:
+    """What the caller is told."""
     if isinstance(error, JobExpired) and request.deadline is not None:
         return UpscaleExpired(
             job_id=request.job_id, tenant=request.tenant, labels=request.labels, deadline=request.deadline
         )
-    failure = (
-        error if isinstance(error, JobFailed) else JobFailed(FailureCode.INTERNAL, "an internal error; it is logged")
-    )
     return UpscaleFailed(
         job_id=request.job_id,
         tenant=request.tenant,
         labels=request.labels,
         failure=Failure(
-            code=failure.code,
-            stage=failure.kind.stage,
-            fault=failure.kind.fault,
-            retryable=failure.kind.retryable,
-            message=failure.message[:MESSAGE_LIMIT],
-            details=failure.details,
+            code=error.code,
+            stage=error.kind.stage,
+            fault=error.kind.fault,
+            retryable=error.kind.retryable,
+            message=error.message[:MESSAGE_LIMIT],
+            details=error.details,
         ),
     )
 
 
-def summary(event: JobEvent) -> dict[str, str]:
+def summary(event: EventData) -> dict[str, str]:
     """Status and code of a terminal event, for the log line and the metric; code is empty without a failure."""
     code = str(event.failure.code) if isinstance(event, UpscaleFailed) else ""
     return {"status": event.type.split(".")[-2], "code": code}

@@ -5,7 +5,6 @@ event is said, the broker has the event before the offset moves; and a retry or 
 of that. A crash between two of them repeats the later ones, to the same effect.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from pipeline.errors import JobFailed, ShuttingDown
+from pipeline.errors import CalledOff, JobFailed, ShuttingDown
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Received
 from pipeline.kafka.retry import History, history
@@ -31,10 +30,6 @@ from schemas.topics import Lane
 
 log = structlog.get_logger()
 
-Accept = Callable[[Received], Job | Refused | Undecodable]
-"""Understands a record; contacts nothing."""
-
-
 class ClaimsPort(Protocol):
     """What we need of `Claims`."""
 
@@ -49,7 +44,7 @@ class Ports:
 
     claims: ClaimsPort
     do: Callable[[Job, Begun], Awaitable[Done]]
-    """Raises `JobFailed` when the job cannot be done, `ShuttingDown` when we cannot do it."""
+    """Raises `JobFailed` when the job cannot be done, `CalledOff`, and `ShuttingDown` when we cannot do it."""
     say: Callable[[Event], Awaitable[None]]
     hand_on: Callable[[Received, Again], Awaitable[None]]
     park: Callable[[Received, Why], Awaitable[None]]
@@ -125,14 +120,16 @@ async def _work(job: Job, past: History, held: Held, ports: Ports) -> Again | Ov
         raise ShuttingDown("another worker has taken the job")
     try:
         done = await ports.do(job, held.begun)
-    except (ShuttingDown, asyncio.CancelledError):
+        return outcome.completed(request, done, ports.now() - job.started)
+    except CalledOff:
+        return outcome.canceled(request)
+    except ShuttingDown:
         raise
     except Exception as error:
         if not isinstance(error, JobFailed):
             log.exception("job_crashed")
         left = None if job.deadline is None else job.deadline - ports.now()
         return verdict(outcome.failure(error), past, left)
-    return outcome.completed(request, done, ports.now() - job.started)
 
 
 async def _finish(

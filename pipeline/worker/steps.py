@@ -25,11 +25,13 @@ from pipeline.settings import FetchSettings, ImageSettings
 from pipeline.storage.client import Store
 from pipeline.storage.fetch import Fetch
 from pipeline.storage.keys import ResultIdentity
-from pipeline.storage.objects import SourceBytes, SourceRef, StoredObject
-from pipeline.storage.store import store_result
+from pipeline.storage.jobs import Begun
+from pipeline.storage.objects import SourceBytes, SourceFacts, SourceRef, StoredObject
+from pipeline.storage.store import find_result, store_result
 from pipeline.telemetry import metrics, tracing
 from pipeline.telemetry.stage import stage
 from pipeline.worker.announce import Announcer
+from pipeline.worker.breaker import Breaker
 from pipeline.worker.budget import Budget
 from pipeline.worker.decoder import DecoderPool
 from pipeline.worker.intake import Job
@@ -55,6 +57,7 @@ class Rooms:
     lane: DeviceLane
     batcher: Batcher
     store: Store
+    store_breaker: Breaker
     announcer: Announcer
     threads: Executor
     """For what computes on pixels outside the device."""
@@ -70,25 +73,34 @@ async def launch(lane: DeviceLane, batch: TileBatch) -> list[TilePixels]:
         return await lane.run(batch)
 
 
-async def do(job: Job, rooms: Rooms) -> Done:
+async def do(job: Job, begun: Begun, rooms: Rooms) -> Done:
     """One job, from its reference to its stored result.
 
     Raises `JobFailed`, `JobExpired` at its deadline, and `ShuttingDown` when the device died under it: another worker
     will do it then, and its caller need not hear of it.
     """
+    if job.deadline is not None and job.deadline <= asyncio.get_running_loop().time():
+        raise JobExpired
     try:
         async with asyncio.timeout_at(job.deadline) as deadline, AsyncExitStack() as held:
             model = await rooms.lane.prepare(job.model.name)
-            upscaled = await upscale(job, _steps(job, rooms, model, held))
+            stored = await _earlier(job, begun, rooms, model) or await upscale(job, _steps(job, rooms, model, held))
     except TimeoutError:
         if deadline.expired():
             raise JobExpired from None
         raise
     except JobFailed as error:
-        if rooms.lane.failed.is_set():
+        if rooms.lane.closed:
             raise ShuttingDown("the device stopped working") from error
         raise
-    return Done(upscaled, _provenance(model, rooms))
+    return Done(stored, _provenance(model, rooms))
+
+
+async def _earlier(job: Job, begun: Begun, rooms: Rooms, model: LoadedModel) -> StoredObject | None:
+    """What a worker that has died since had stored already: it need not be computed again."""
+    if begun.starts == 1:
+        return None
+    return await rooms.store_breaker.call(lambda: find_result(rooms.store, _identity(job, model)))
 
 
 def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> Steps:
@@ -96,7 +108,7 @@ def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> 
 
     async def fetch(ref: SourceRef) -> SourceBytes:
         budget = await held.enter_async_context(rooms.bytes.hold(rooms.fetching.max_bytes))
-        source = await rooms.fetch(ref)
+        source = await rooms.store_breaker.call(lambda: rooms.fetch(ref))
         budget.shrink(len(source.data))
         return source
 
@@ -126,8 +138,11 @@ def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> 
         )
         return await rooms.batcher.submit(work, on_progress=rooms.announcer.progress(job.request))
 
-    async def store(image: EncodedImage) -> StoredObject:
-        return await store_result(rooms.store, image, _identity(job, model), version=__version__)
+    async def store(image: EncodedImage, source: SourceFacts) -> StoredObject:
+        identity = _identity(job, model)
+        return await rooms.store_breaker.call(
+            lambda: store_result(rooms.store, image, source, identity, version=__version__)
+        )
 
     return Steps(
         fetch=fetch,

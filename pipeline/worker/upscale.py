@@ -8,7 +8,7 @@ from pipeline.imaging.decode import Decoded
 from pipeline.imaging.encode import EncodedImage
 from pipeline.imaging.raster import Pixels, Raster
 from pipeline.imaging.tiling import Tiling
-from pipeline.storage.objects import SourceBytes, SourceRef, StoredObject
+from pipeline.storage.objects import SourceBytes, SourceFacts, SourceRef, StoredObject
 from pipeline.telemetry.stage import stage
 from pipeline.worker.intake import Job
 from schemas.stages import Stage
@@ -34,21 +34,11 @@ class Steps:
     """Through the batcher; one upscaled tile for each tile, in order."""
     assemble: Callable[[Tiling, Sequence[Pixels]], Raster]
     encode: Callable[[Raster], EncodedImage]
-    store: Callable[[EncodedImage], Awaitable[StoredObject]]
+    store: Callable[[EncodedImage, SourceFacts], Awaitable[StoredObject]]
     off_loop: OffLoop
 
 
-@dataclass(frozen=True, slots=True)
-class Upscaled:
-    """A job that is done, but for saying so."""
-
-    stored: StoredObject
-    source_width: int
-    source_height: int
-    warnings: tuple[str, ...]
-
-
-async def upscale(job: Job, steps: Steps) -> Upscaled:
+async def upscale(job: Job, steps: Steps) -> StoredObject:
     """Do one job. Raises `JobFailed` when it cannot be done; nothing is stored then."""
     timings = job.timings
 
@@ -70,7 +60,6 @@ async def upscale(job: Job, steps: Steps) -> Upscaled:
     with stage(Stage.ENCODE, timings):
         image = await steps.off_loop(steps.encode, raster)
 
+    facts = SourceFacts(decoded.raster.width, decoded.raster.height, (*decoded.warnings, *image.warnings))
     with stage(Stage.STORE, timings):
-        stored = await steps.store(image)
-
-    return Upscaled(stored, decoded.raster.width, decoded.raster.height, (*decoded.warnings, *image.warnings))
+        return await steps.store(image, facts)

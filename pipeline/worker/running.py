@@ -1,0 +1,60 @@
+"""Running: the jobs under way in this process, so that a record that comes again meets them, and a caller can."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from pipeline.errors import CalledOff, ShuttingDown
+from pipeline.storage.jobs import JobKey
+
+T = TypeVar("T")
+
+
+class Running:
+    """One event loop. After a rebalance a worker may be handed a record whose job it is still doing."""
+
+    def __init__(self) -> None:
+        self._settling: dict[JobKey, asyncio.Future[bool]] = {}
+        self._doing: dict[JobKey, asyncio.Task[Any]] = {}
+        self._called_off: set[JobKey] = set()
+
+    async def once(self, key: JobKey, settle: Callable[[], Awaitable[T]], twin: T) -> T:
+        """What `settle` gives; `twin` when the same job was being settled already, and that has gone well.
+
+        Raises `ShuttingDown` when it has not: the record stays for another worker.
+        """
+        if key in self._settling:
+            if await asyncio.shield(self._settling[key]):
+                return twin
+            raise ShuttingDown("the job was given up in this process")
+        over = self._settling[key] = asyncio.get_running_loop().create_future()
+        gone_well = False
+        try:
+            settled = await settle()
+            gone_well = True
+            return settled
+        finally:
+            del self._settling[key]
+            over.set_result(gone_well)
+
+    async def do(self, key: JobKey, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which `call_off` ends with `CalledOff`."""
+        task = self._doing[key] = asyncio.ensure_future(work)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            task.cancel()
+            if key in self._called_off:
+                raise CalledOff("the caller wants no result any more") from None
+            raise
+        finally:
+            self._called_off.discard(key)
+            del self._doing[key]
+
+    def call_off(self, tenant: str, job_id: str) -> bool:
+        """End the job's work, in whichever generation; whether there was any."""
+        found = [key for key in self._doing if (key.tenant, key.job_id) == (tenant, job_id)]
+        for key in found:
+            self._called_off.add(key)
+            self._doing[key].cancel()
+        return bool(found)
