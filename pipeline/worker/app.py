@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from pipeline.gpu import weights
 from pipeline.gpu.catalog import find
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
-from pipeline.gpu.model import load
+from pipeline.gpu.model import LoadedModel, load
 from pipeline.imaging.header import Limits
 from pipeline.kafka.consume import Consumer
 from pipeline.kafka.offsets import OffsetLedger
@@ -43,6 +43,10 @@ from schemas.topics import declare
 PIXEL_THREADS = 2
 """For cutting, putting together and encoding; numpy and the encoders let go of the interpreter meanwhile."""
 
+Load = Callable[[str], LoadedModel]
+"""A model of the catalog by its name, on the device. Raises `JobFailed`."""
+Around = Callable[[Ports], Ports]
+
 log = structlog.get_logger(__name__)
 
 
@@ -51,17 +55,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     del parser
 
 
+def _nothing_around(ports: Ports) -> Ports:
+    return ports
+
+
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Run until a signal says stop; returns one of `Exit`. Raises `PipelineError` when it cannot start."""
     del arguments
+    profile = choose(config.device, probe())
+    folder = config.device.models_dir or weights.default_folder()
+    return run(config, profile, partial(load, profile=profile, folder=folder))
+
+
+def run(config: Settings, profile: DeviceProfile, load_model: Load, *, around: Around = _nothing_around) -> Exit:
+    """As `main`, on this device with these models. `around` may put something between the loop and what it acts
+    through."""
     logging.configure(config.telemetry)
     metrics.declare_known_labels()
-    profile = choose(config.device, probe())
     metrics.BUILD_INFO.labels(__version__, profile.name, profile.precision).set(1)
-    return asyncio.run(_run(config, profile))
+    return asyncio.run(_run(config, profile, load_model, around))
 
 
-async def _run(config: Settings, profile: DeviceProfile) -> Exit:
+async def _run(config: Settings, profile: DeviceProfile, load_model: Load, around: Around) -> Exit:
     life = Lifecycle()
     topics = declare(config.kafka.topic_prefix, partitions=config.kafka.partitions)
     consumer = Consumer(config.kafka, topics, OffsetLedger())
@@ -75,7 +90,10 @@ async def _run(config: Settings, profile: DeviceProfile) -> Exit:
         Publisher(config.kafka) as publisher,
     ):
         outbox = Outbox(publisher, topics, config.telemetry.event_source)
-        async with Announcer(outbox.say, monotonic) as announcer, _rooms(config, profile, announcer) as rooms:
+        async with (
+            Announcer(outbox.say, monotonic) as announcer,
+            _rooms(config, DeviceLane(profile, load_model), announcer) as rooms,
+        ):
             await rooms.lane.self_test(find(DEFAULT_MODEL).name)
             async with consumer:
                 ports = Ports(
@@ -86,7 +104,7 @@ async def _run(config: Settings, profile: DeviceProfile) -> Exit:
                     park=outbox.park,
                     pause=outbox.pause,
                 )
-                worker = Worker(ports, _intake(config), jobs_per_lane=config.intake.max_jobs, now=monotonic)
+                worker = Worker(around(ports), _intake(config), jobs_per_lane=config.intake.max_jobs, now=monotonic)
                 return await _serve(worker, rooms.lane, life, drain_seconds=config.intake.drain_seconds)
 
 
@@ -115,15 +133,15 @@ def _intake(config: Settings) -> Accept:
 
 
 @asynccontextmanager
-async def _rooms(config: Settings, profile: DeviceProfile, announcer: Announcer) -> AsyncIterator[Rooms]:
+async def _rooms(config: Settings, device: DeviceLane, announcer: Announcer) -> AsyncIterator[Rooms]:
     """The rooms of the data path. The store is asked first: what is not there is told before anything is loaded."""
-    folder = config.device.models_dir or weights.default_folder()
+    profile = device.profile
     with ThreadPoolExecutor(PIXEL_THREADS, "pixels") as threads:
         async with (
             storage.connect(config.store) as store,
             open_fetch(store, config.fetch) as fetch,
             _decoders(config.image) as decoders,
-            DeviceLane(profile, partial(load, profile=profile, folder=folder)) as lane,
+            device as lane,
             Batcher(
                 partial(launch, lane), lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
             ) as batcher,
