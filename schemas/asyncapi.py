@@ -4,7 +4,7 @@ from typing import Any
 
 from schemas import topics
 from schemas.codec import CONTENT_TYPE, JSON, encode
-from schemas.events import ALL_EVENTS, EventData, JobEvent, UpscaleRequested
+from schemas.events import ALL_EVENTS, CancelRequested, EventData, JobEvent, UpscaleRequested
 from schemas.examples import EXAMPLES, record, short_name
 from schemas.json_schemas import ATTRIBUTES, REQUIRED_ATTRIBUTES, Schema, of_model
 from schemas.topics import Lane, Topic, declare
@@ -36,11 +36,17 @@ def document(version: str) -> dict[str, Any]:
         "servers": _servers(),
         "channels": {
             **{name: _channel(topic, [UpscaleRequested.__name__]) for name, topic in lanes.items()},
+            "control": _channel(declared.control, [CancelRequested.__name__]),
             "events": _channel(declared.events, [event.__name__ for event in SAID]),
             "dead-letters": _channel(declared.dead_letters, [DEAD_LETTER]),
         },
         "operations": {
             **{f"receive-{name}": _receive(name) for name in lanes},
+            "receive-control": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/control"},
+                "summary": "Call a job off. Every worker reads all of it, outside any group.",
+            },
             "publish-events": _send("events", "Say what became of each job."),
             "park-dead-letters": _send("dead-letters", "Park what no job can be tied to, bytes untouched."),
         },
@@ -136,6 +142,8 @@ def _dead_letter() -> Schema:
     described = {
         topics.DEAD_LETTER_REASON: "A stable word.",
         topics.DEAD_LETTER_DETAIL: "A sentence for a person.",
+        topics.DEAD_LETTER_ATTEMPTS: "Which attempt at the job it stood for, from 1.",
+        topics.DEAD_LETTER_VERSION: "Release of the worker that parked it.",
         topics.ORIGIN_TOPIC: "Where the record lay.",
         topics.ORIGIN_PARTITION: "Where the record lay.",
         topics.ORIGIN_OFFSET: "Where the record lay.",

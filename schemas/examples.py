@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.codec import CONTENT_TYPE, STRUCTURED_JSON, Message, attributes_of, encode
+from schemas.codec import CONTENT_TYPE, STRUCTURED_JSON, Message, encode, to_document
 from schemas.events import (
+    CancelRequested,
     Event,
     EventData,
     Failure,
@@ -44,6 +45,7 @@ REQUEST = UpscaleRequested(
 )
 PAYLOADS: tuple[EventData, ...] = (
     REQUEST,
+    CancelRequested(job_id=_JOB["job_id"], tenant=_JOB["tenant"]),
     UpscaleStarted(**_JOB),
     UpscaleProgress(**_JOB, stage=Stage.BATCH, tiles_done=12, tiles_total=40),
     UpscaleCompleted(
@@ -85,7 +87,7 @@ PAYLOADS: tuple[EventData, ...] = (
 
 def example(payload: EventData) -> Event:
     """The payload in its envelope."""
-    asked = isinstance(payload, UpscaleRequested)
+    asked = isinstance(payload, (UpscaleRequested, CancelRequested))
     return event_from(
         payload, source=PLATFORM if asked else SERVICE, time=SENT if asked else SENT + timedelta(seconds=3)
     )
@@ -94,22 +96,13 @@ def example(payload: EventData) -> Event:
 EXAMPLES: dict[str, Event] = {payload.type: example(payload) for payload in PAYLOADS}
 
 
-def structured(event: Event) -> dict[str, Any]:
-    """The event in structured mode: what a JSON library would put into the record's value."""
-    return {
-        **attributes_of(event),
-        "datacontenttype": "application/json",
-        "data": event.data.model_dump(mode="json", exclude_none=True),
-    }
-
-
 def records() -> dict[str, dict[str, Any]]:
     """Name -> a Kafka record as `{"key", "headers", "value"}`: every event, and requests in all three modes."""
     asked = EXAMPLES[UpscaleRequested.type]
     job = asked.data.job_id
     return {
         "requested.bare": {"key": None, "headers": {}, "value": {"source": REQUEST.source, "options": {"scale": 2}}},
-        "requested.structured": {"key": job, "headers": {CONTENT_TYPE: STRUCTURED_JSON}, "value": structured(asked)},
+        "requested.structured": {"key": job, "headers": {CONTENT_TYPE: STRUCTURED_JSON}, "value": to_document(asked)},
         **{short_name(event.type): record(encode(event)) for event in EXAMPLES.values()},
     }
 

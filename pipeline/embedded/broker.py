@@ -29,11 +29,17 @@ class Broker:
 
 @asynccontextmanager
 async def embedded_broker(
-    log_folder: Path, *, port: int = 0, store: StoreSettings | None = None, bucket: str = "broker"
+    log_folder: Path,
+    *,
+    port: int = 0,
+    advertised: str | None = None,
+    store: StoreSettings | None = None,
+    bucket: str = "broker",
 ) -> AsyncIterator[Broker]:
     """Run a broker on the loopback address while the block lasts.
 
-    `port` 0 takes a free one. Everything it keeps lies in `bucket` of `store`, which must exist, hold nothing else
+    `port` 0 takes a free one. `advertised` is the `host:port` at which its clients are told to find it, where that is
+    not its own. Everything it keeps lies in `bucket` of `store`, which must exist, hold nothing else
     and have conditional writes; without `store` it lies in memory and is gone afterwards. Its log is `broker.log` in
     `log_folder`. Raises `ChildFailed` when it does not come up.
     """
@@ -41,17 +47,17 @@ async def embedded_broker(
     if await listens(chosen):
         # Whatever listens there would be taken for ours: it ends with status 0 when it cannot have its port.
         raise ChildFailed(f"{NAME} cannot have port {chosen}: something else listens there")
-    argv = broker_argv(chosen, bucket if store else None)
+    argv = broker_argv(chosen, bucket if store else None, advertised)
     child = Child(NAME, argv, broker_env(store), log_folder / "broker.log", stop_seconds=STOP_SECONDS)
     async with child:
         await child.ready(lambda: listens(chosen), READY_SECONDS)
-        yield Broker(f"{LOOPBACK}:{chosen}", child)
+        yield Broker(advertised or f"{LOOPBACK}:{chosen}", child)
 
 
-def broker_argv(port: int, bucket: str | None) -> list[str]:
-    url = f"tcp://{LOOPBACK}:{port}"
+def broker_argv(port: int, bucket: str | None, advertised: str | None = None) -> list[str]:
+    own = f"{LOOPBACK}:{port}"
     storage = f"s3://{bucket}/" if bucket else "memory://broker/"
-    listen = ["--listener-url", url, "--advertised-listener-url", url]
+    listen = ["--listener-url", f"tcp://{own}", "--advertised-listener-url", f"tcp://{advertised or own}"]
     return [executable(), "broker", *listen, "--storage-engine", storage]
 
 

@@ -94,6 +94,7 @@ def describe(stored: StoredObject, identity: ResultIdentity, version: str) -> di
         "format": stored.format.value,
         "source-width": str(stored.source.width),
         "source-height": str(stored.source.height),
+        # Stores keep no empty header: an object without it had nothing to warn of.
         "warnings": ",".join(stored.source.warnings),
         "job-id": identity.job_id,
         "model": identity.model,
@@ -118,7 +119,7 @@ def read_head(bucket: str, key: str, head: dict[str, Any]) -> StoredObject:
             source=SourceFacts(
                 int(facts["source-width"]),
                 int(facts["source-height"]),
-                tuple(word for word in facts["warnings"].split(",") if word),
+                tuple(word for word in facts.get("warnings", "").split(",") if word),
             ),
         )
     except (KeyError, ValueError) as error:

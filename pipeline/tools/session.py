@@ -11,7 +11,7 @@ from pipeline.kafka.publish import Publisher
 from pipeline.settings import Settings
 from pipeline.storage import client as storage
 from pipeline.storage.client import Store
-from pipeline.storage.objects import StoredObject
+from pipeline.storage.objects import SourceFacts, StoredObject
 from pipeline.storage.transfer import download, upload
 from schemas import codec
 from schemas.events import JobEvent, UpscaleCompleted, UpscaleRequested, event_from
@@ -54,7 +54,10 @@ class Session:
         """Fetch a result, checked against the digest in its event, into `target`."""
         result = completed.result
         bucket, _, key = result.url.removeprefix("s3://").partition("/")
-        stored = StoredObject(bucket, key, result.sha256, result.size, result.format, result.width, result.height)
+        source = SourceFacts(completed.source_width, completed.source_height, tuple(completed.warnings))
+        stored = StoredObject(
+            bucket, key, result.sha256, result.size, result.format, result.width, result.height, source
+        )
         await download(self.store, stored, target)
         return target
 

@@ -2,47 +2,66 @@
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
+from uuid import uuid4
 
 import structlog
 
 from pipeline import __version__
 from pipeline.batching.batch import Batcher
-from pipeline.errors import JobFailed, PipelineError, ServiceUnreachable
+from pipeline.errors import JobFailed, PipelineError
 from pipeline.gpu import weights
 from pipeline.gpu.catalog import find
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
-from pipeline.gpu.model import load
+from pipeline.gpu.model import LoadedModel, load
 from pipeline.imaging.header import Limits
 from pipeline.kafka.consume import Consumer
+from pipeline.kafka.follow import follow
 from pipeline.kafka.offsets import OffsetLedger
 from pipeline.kafka.publish import Publisher
-from pipeline.lifecycle import Exit, Lifecycle, signals
+from pipeline.kafka.records import Received
+from pipeline.lifecycle import Exit, Lifecycle
 from pipeline.settings import ImageSettings, Settings
 from pipeline.storage import client as storage
 from pipeline.storage.fetch import open_fetch
+from pipeline.storage.jobs import Begun, Rules
 from pipeline.storage.sources import SourcePolicy
 from pipeline.telemetry import health, logging, metrics
 from pipeline.telemetry.loop_lag import LoopLag
+from pipeline.worker import cancel, returns
 from pipeline.worker.announce import Announcer
+from pipeline.worker.breaker import Breaker
 from pipeline.worker.budget import Budget
+from pipeline.worker.claims import Claims
 from pipeline.worker.decoder import DecoderPool
-from pipeline.worker.intake import Clocks, accept
+from pipeline.worker.intake import Clocks, Job, accept
 from pipeline.worker.liveness import polling
-from pipeline.worker.loop import Accept, Ports, Worker
+from pipeline.worker.loop import Worker
 from pipeline.worker.outbox import Outbox
+from pipeline.worker.outcome import Done
+from pipeline.worker.running import Running
+from pipeline.worker.serve import serve
+from pipeline.worker.settle import Accept, Handling, Ports
 from pipeline.worker.steps import Rooms, do, launch
+from pipeline.worker.stop_rule import StopRule
+from schemas.events import CancelRequested, Event
+from schemas.failures import FailureCode
 from schemas.options import DEFAULT_MODEL
-from schemas.topics import declare
+from schemas.topics import Topics, declare
 
 PIXEL_THREADS = 2
 """For cutting, putting together and encoding; numpy and the encoders let go of the interpreter meanwhile."""
+
+Load = Callable[[str], LoadedModel]
+"""A model of the catalog by its name, on the device. Raises `JobFailed`."""
+Around = Callable[[Ports], Ports]
 
 log = structlog.get_logger(__name__)
 
@@ -52,15 +71,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     del parser
 
 
+def _nothing_around(ports: Ports) -> Ports:
+    return ports
+
+
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Run until a signal says stop; returns one of `Exit`. Raises `PipelineError` when it cannot start."""
     del arguments
+    profile = choose(config.device, probe())
+    folder = config.device.models_dir or weights.default_folder()
+    return run(config, profile, partial(load, profile=profile, folder=folder))
+
+
+def run(config: Settings, profile: DeviceProfile, load_model: Load, *, around: Around = _nothing_around) -> Exit:
+    """As `main`, on this device with these models. `around` may put something between settling and what it acts
+    through."""
     logging.configure(config.telemetry)
     metrics.declare_known_labels()
-    profile = choose(config.device, probe())
     metrics.BUILD_INFO.labels(__version__, profile.name, profile.precision).set(1)
     try:
-        return asyncio.run(_run(config, profile))
+        return asyncio.run(_run(config, profile, load_model, around))
     except PipelineError:
         raise
     except Exception:
@@ -68,34 +98,118 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
         return Exit.INTERNAL
 
 
-async def _run(config: Settings, profile: DeviceProfile) -> Exit:
+async def _run(config: Settings, profile: DeviceProfile, load_model: Load, around: Around) -> Exit:
     life = Lifecycle()
     topics = declare(config.kafka.topic_prefix, partitions=config.kafka.partitions)
-    consumer = Consumer(config.kafka, topics, OffsetLedger())
-    async with (
-        LoopLag() as lag,
-        health.serve(
-            config.telemetry,
-            live={"lifecycle": life.failed, "loop": lag.stuck, "polling": polling(consumer, monotonic)},
-            ready={"lifecycle": life.not_ready},
-        ),
-        Publisher(config.kafka) as publisher,
-    ):
-        outbox = Outbox(publisher, topics, config.telemetry.event_source)
-        async with Announcer(outbox.say, monotonic) as announcer, _rooms(config, profile, announcer) as rooms:
-            if not await tested(rooms.lane):
-                return Exit.INTERNAL
-            async with consumer:
-                ports = Ports(
-                    records=consumer,
-                    do=partial(do, rooms=rooms),
-                    say=announcer.conclude,
-                    announce=announcer.announce,
-                    park=outbox.park,
-                    pause=outbox.pause,
-                )
-                worker = Worker(ports, _intake(config), jobs_per_lane=config.intake.max_jobs, now=monotonic)
-                return await serve(worker, rooms.lane, life, drain_seconds=config.intake.drain_seconds)
+    requests = Consumer(config.kafka, topics.request_lanes, OffsetLedger())
+    retries = Consumer(config.kafka, topics.retry_lanes, OffsetLedger(), group=f"{config.kafka.group}.retries")
+    breakers = _breakers(requests)
+    async with AsyncExitStack() as opened:
+        lag = await opened.enter_async_context(LoopLag())
+        live = {
+            "lifecycle": life.failed,
+            "loop": lag.stuck,
+            "polling": polling(requests, monotonic),
+            "polling retries": polling(retries, monotonic),
+        }
+        await opened.enter_async_context(health.serve(config.telemetry, live=live, ready={"lifecycle": life.not_ready}))
+        publisher = await opened.enter_async_context(Publisher(config.kafka))
+        outbox = Outbox(publisher, topics, config.telemetry.event_source, breakers.broker)
+        announcer = await opened.enter_async_context(Announcer(outbox.mention, monotonic))
+        rooms = await opened.enter_async_context(
+            _rooms(config, DeviceLane(profile, load_model), announcer, breakers.store)
+        )
+        if not await tested(rooms.lane):
+            return Exit.INTERNAL
+        await opened.enter_async_context(both(requests, retries))
+        claims = Claims(rooms.store, _rules(config), breakers.store, config.telemetry.event_source)
+        running = Running()
+        ports = around(_ports(rooms, outbox, claims, running))
+        worker = Worker(
+            requests,
+            Handling(_intake(config), ports, running, StopRule(), life.fail),
+            jobs_per_lane=config.intake.max_jobs,
+            in_hand=lambda lane, change: metrics.IN_FLIGHT_JOBS.labels(lane).inc(change),
+        )
+        return await serve(
+            worker,
+            rooms.lane,
+            life,
+            drain_seconds=config.intake.drain_seconds,
+            companions={
+                "returning": _returning(retries, outbox).run(),
+                "cancelling": _cancelling(config, topics, running, claims, ports),
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Breakers:
+    store: Breaker
+    broker: Breaker
+
+
+def _breakers(requests: Consumer) -> _Breakers:
+    """While store or broker are away no further record is taken."""
+
+    def steer() -> None:
+        (requests.pause if breakers.store.open or breakers.broker.open else requests.resume)()
+
+    breakers = _Breakers(
+        store=Breaker("object store", FailureCode.STORE_UNAVAILABLE, changed=steer),
+        broker=Breaker("broker", FailureCode.BROKER_UNAVAILABLE, changed=steer),
+    )
+    return breakers
+
+
+def _ports(rooms: Rooms, outbox: Outbox, claims: Claims, running: Running) -> Ports:
+    async def work(job: Job, begun: Begun) -> Done:
+        return await running.do(begun.key, do(job, begun, rooms))
+
+    async def say(event: Event) -> None:
+        await rooms.announcer.conclude(event, outbox.say)
+
+    return Ports(
+        claims=claims,
+        do=work,
+        say=say,
+        hand_on=outbox.hand_on,
+        park=outbox.park,
+        announce=rooms.announcer.announce,
+        now=monotonic,
+    )
+
+
+def _returning(retries: Consumer, outbox: Outbox) -> Worker:
+    async def put_back(received: Received) -> None:
+        await returns.put_back(received, outbox.put_back, _wall)
+
+    return Worker(
+        retries,
+        put_back,
+        jobs_per_lane=returns.MOST_WAITING,
+        in_hand=lambda lane, change: metrics.WAITING_RETRIES.labels(lane).inc(change),
+    )
+
+
+async def _cancelling(config: Settings, topics: Topics, running: Running, claims: Claims, ports: Ports) -> None:
+    async def call_off(request: CancelRequested) -> None:
+        await cancel.cancel(request, running, claims, ports.say)
+
+    await cancel.listen(lambda: follow(config.kafka, topics.control.name, from_start=True), call_off)
+
+
+@asynccontextmanager
+async def both(requests: Consumer, retries: Consumer) -> AsyncIterator[None]:
+    """Members of both groups. They are joined side by side, for each join may take seconds."""
+    async with AsyncExitStack() as joined:
+        try:
+            async with asyncio.TaskGroup() as joining:
+                for each in (requests, retries):
+                    joining.create_task(joined.enter_async_context(each))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
+        yield
 
 
 async def tested(lane: DeviceLane) -> bool:
@@ -109,51 +223,29 @@ async def tested(lane: DeviceLane) -> bool:
     return True
 
 
-async def serve(worker: Worker, lane: DeviceLane, life: Lifecycle, *, drain_seconds: float) -> Exit:
-    """Work until a signal says stop, or until the device or the broker is lost for good."""
-    working = asyncio.create_task(worker.run())
-    stopping = asyncio.create_task(life.stopping())
-    watching = asyncio.create_task(_fail_with(lane, life))
-    try:
-        with signals(life.signal):
-            life.ready()
-            log.info("worker_ready", device=lane.profile.name, precision=lane.profile.precision)
-            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return await life.drain(_ended(working), stop_intake=worker.stop, seconds=drain_seconds)
-    except ServiceUnreachable as lost:
-        log.critical("service_lost", reason=str(lost))
-        return Exit.INTERNAL
-    finally:
-        for waiting in (stopping, watching):
-            waiting.cancel()
-        await asyncio.gather(stopping, watching, return_exceptions=True)
+def _rules(config: Settings) -> Rules:
+    return Rules(str(uuid4()), config.intake.lease_seconds, config.intake.max_starts)
 
 
-async def _fail_with(lane: DeviceLane, life: Lifecycle) -> None:
-    """A device may die while draining too: its jobs are given up then, which must not be called clean."""
-    await lane.failed.wait()
-    life.fail("the device stopped working")
-
-
-async def _ended(working: "asyncio.Task[None]") -> None:
-    await working
+def _wall() -> datetime:
+    return datetime.now(UTC)
 
 
 def _intake(config: Settings) -> Accept:
-    clocks = Clocks(wall=lambda: datetime.now(UTC), monotonic=monotonic)
+    clocks = Clocks(wall=_wall, monotonic=monotonic)
     return partial(accept, clocks=clocks, sources=SourcePolicy.of(config.store, config.fetch))
 
 
 @asynccontextmanager
-async def _rooms(config: Settings, profile: DeviceProfile, announcer: Announcer) -> AsyncIterator[Rooms]:
+async def _rooms(config: Settings, device: DeviceLane, announcer: Announcer, breaker: Breaker) -> AsyncIterator[Rooms]:
     """The rooms of the data path. The store is asked first: what is not there is told before anything is loaded."""
-    folder = config.device.models_dir or weights.default_folder()
+    profile = device.profile
     with ThreadPoolExecutor(PIXEL_THREADS, "pixels") as threads:
         async with (
             storage.connect(config.store) as store,
             open_fetch(store, config.fetch) as fetch,
             _decoders(config.image) as decoders,
-            DeviceLane(profile, partial(load, profile=profile, folder=folder)) as lane,
+            device as lane,
             Batcher(
                 partial(launch, lane), lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
             ) as batcher,
@@ -165,6 +257,7 @@ async def _rooms(config: Settings, profile: DeviceProfile, announcer: Announcer)
                 lane=lane,
                 batcher=batcher,
                 store=store,
+                store_breaker=breaker,
                 announcer=announcer,
                 threads=threads,
                 bytes=Budget(config.intake.max_bytes, metrics.IN_FLIGHT_BYTES.set),

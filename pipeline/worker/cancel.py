@@ -1,4 +1,4 @@
-"""Cancellations: every worker hears of all of them, whoever has the job ends it, and a job that nobody has is ended too."""
+"""Cancellations: every worker hears of all of them; who has the job ends it, and one that nobody has ends too."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -71,11 +71,9 @@ class Claims:
         return codec.from_document(standing, origin=key.path)
 
     async def call_off(self, key: JobKey, event: JobEvent) -> Event | None:
-        """End a job that nobody works on with `event`, which is then to be published; None when it is not ours to end."""
+        """End a job that nobody works on with `event`, then to be published; None when it is not ours to end."""
         ours = self._envelope(event, key)
-        ended = await self._breaker.call(
-            lambda: jobs.end_idle(self._store, key, codec.to_document(ours), self._rules)
-        )
+        ended = await self._breaker.call(lambda: jobs.end_idle(self._store, key, codec.to_document(ours), self._rules))
         return ours if ended else None
 
     def _envelope(self, event: JobEvent, key: JobKey) -> Event:
@@ -102,5 +100,3 @@ class Claims:
 def transition(event: JobEvent, replay: int) -> str | None:
     """What tells the end of one generation of a job from that of another; None leaves it to the type."""
     return f"{event.type}/replay-{replay}" if replay else None
-
-

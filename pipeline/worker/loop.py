@@ -9,7 +9,6 @@ import structlog
 from pipeline.errors import ShuttingDown
 from pipeline.kafka.records import Position, Received
 from pipeline.telemetry import tracing
-from pipeline.telemetry.metrics import Gauge
 from schemas.topics import Lane
 
 log = structlog.get_logger()
@@ -29,7 +28,7 @@ class Worker:
     """Settles records of all lanes side by side, at most `jobs_per_lane` of each.
 
     `settle` returns when a record may be let go; it raises `ShuttingDown` when it must be handed out again. `in_hand`
-    is told how many there are.
+    is told of each record that comes (1) and goes (-1).
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class Worker:
         settle: Callable[[Received], Awaitable[None]],
         *,
         jobs_per_lane: int,
-        in_hand: Gauge,
+        in_hand: Callable[[Lane, int], None],
     ) -> None:
         self._records = records
         self._settle = settle
@@ -76,7 +75,7 @@ class Worker:
             jobs.create_task(self._handle(received)).add_done_callback(lambda _: places.release())
 
     async def _handle(self, received: Received) -> None:
-        self._in_hand.labels(received.lane).inc()
+        self._in_hand(received.lane, 1)
         try:
             with tracing.job_span(received.headers):
                 await self._settle(received)
@@ -84,4 +83,4 @@ class Worker:
         except ShuttingDown as given_up:
             log.warning("job_given_up", origin=received.position.origin, reason=str(given_up))
         finally:
-            self._in_hand.labels(received.lane).dec()
+            self._in_hand(received.lane, -1)

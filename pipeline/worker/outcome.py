@@ -55,9 +55,7 @@ def completed(request: UpscaleRequested, done: Done, seconds: float) -> UpscaleC
 
 def failure(error: Exception) -> JobFailed:
     """`error` as a job's failure. An exception that is not ours is never quoted: it may hold anything."""
-    return (
-        error if isinstance(error, JobFailed) else JobFailed(FailureCode.INTERNAL, "an internal error; it is logged")
-    )
+    return error if isinstance(error, JobFailed) else JobFailed(FailureCode.INTERNAL, "an internal error; it is logged")
 
 
 def canceled(request: UpscaleRequested | CancelRequested) -> UpscaleCanceled:

@@ -39,7 +39,8 @@ class Running:
 
     async def do(self, key: JobKey, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which `call_off` ends with `CalledOff`."""
-        task = self._doing[key] = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(work)
+        self._doing[key] = task
         try:
             return await task
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""One record to where it belongs: done and told, handed on, or parked. Returning means that its offset may be committed.
+"""One record to where it belongs: done and told, handed on, or parked. When it is there its offset may be committed.
 
 The order is what the guarantee rests on. The result is stored before the job is ended, the job is ended before the
 event is said, the broker has the event before the offset moves; and a retry or a dead letter is acknowledged before any
@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from pipeline.errors import CalledOff, JobFailed, ShuttingDown
+from pipeline.errors import CalledOff, ShuttingDown
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Received
 from pipeline.kafka.retry import History, history
@@ -23,12 +23,16 @@ from pipeline.worker import outcome
 from pipeline.worker.claims import Held
 from pipeline.worker.intake import Job, Refused, Undecodable
 from pipeline.worker.outcome import Done
+from pipeline.worker.running import Running
+from pipeline.worker.stop_rule import StopRule
 from pipeline.worker.verdict import Again, Over, leased, verdict, worn_out
-from schemas.events import Event, JobEvent, UpscaleStarted
+from schemas.events import Event, JobEvent, UpscaleRequested, UpscaleStarted
+from schemas.failures import FailureCode
 from schemas.stages import Stage
 from schemas.topics import Lane
 
 log = structlog.get_logger()
+
 
 class ClaimsPort(Protocol):
     """What we need of `Claims`."""
@@ -62,6 +66,42 @@ class Settled:
     """Through our own fault, as the stop rule counts."""
 
 
+Accept = Callable[[Received], Job | Refused | Undecodable]
+"""Understands a record; contacts nothing."""
+
+
+class Handling:
+    """What the worker does with a record: understand it and settle it, but no job twice at a time.
+
+    `stop` is told the reason when too many jobs end parked.
+    """
+
+    def __init__(
+        self, accept: Accept, ports: Ports, running: Running, rule: StopRule, stop: Callable[[str], None]
+    ) -> None:
+        self._accept = accept
+        self._ports = ports
+        self._running = running
+        self._rule = rule
+        self._stop = stop
+
+    async def __call__(self, received: Received) -> None:
+        accepted = self._accept(received)
+        if isinstance(accepted, Job):
+            key = key_of(accepted.request, received)
+            settled = await self._running.once(key, lambda: settle(received, accepted, self._ports), twin=Settled())
+        else:
+            settled = await settle(received, accepted, self._ports)
+        if reason := self._rule.ended(parked=settled.parked):
+            log.critical("stopping", reason=reason)
+            self._stop(reason)
+
+
+def key_of(request: UpscaleRequested, received: Received) -> JobKey:
+    """The job that a record asks for."""
+    return JobKey(request.tenant, request.job_id, history(received.headers).replay)
+
+
 async def settle(received: Received, accepted: Job | Refused | Undecodable, ports: Ports) -> Settled:
     """Raises `ShuttingDown` when the record must stay uncommitted."""
     match accepted:
@@ -77,7 +117,7 @@ async def settle(received: Received, accepted: Job | Refused | Undecodable, port
 
 async def _refuse(received: Received, refused: Refused, ports: Ports) -> Settled:
     started = ports.now()
-    key = JobKey(refused.request.tenant, refused.request.job_id, history(received.headers).replay)
+    key = key_of(refused.request, received)
     event = await ports.claims.end(key, outcome.failed(refused.request, refused.error))
     await ports.say(event)
     conclude(event, received.lane, ports.now() - started)
@@ -86,7 +126,7 @@ async def _refuse(received: Received, refused: Refused, ports: Ports) -> Settled
 
 async def _settle_job(received: Received, job: Job, ports: Ports) -> Settled:
     past = history(received.headers)
-    key = JobKey(job.request.tenant, job.request.job_id, past.replay)
+    key = key_of(job.request, received)
     match await ports.claims.begin(key):
         case Busy():
             await ports.hand_on(received, leased(past))
@@ -107,10 +147,9 @@ async def _attempt(received: Received, job: Job, past: History, held: Held, port
     ended = await _work(job, past, held, ports)
     if isinstance(ended, Again):
         await ports.hand_on(received, ended)
-        log.info("job_handed_on", reason=ended.reason, tier=ended.tier.name, attempt=ended.attempt)
+        log.warning("job_handed_on", reason=ended.reason, tier=ended.tier.name, attempt=ended.attempt)
         return Settled()
-    key = JobKey(job.request.tenant, job.request.job_id, past.replay)
-    return await _finish(received, job, key, ended, held, ports)
+    return await _finish(received, job, key_of(job.request, received), ended, held, ports)
 
 
 async def _work(job: Job, past: History, held: Held, ports: Ports) -> Again | Over | JobEvent:
@@ -126,10 +165,11 @@ async def _work(job: Job, past: History, held: Held, ports: Ports) -> Again | Ov
     except ShuttingDown:
         raise
     except Exception as error:
-        if not isinstance(error, JobFailed):
+        failure = outcome.failure(error)
+        if failure.code is FailureCode.INTERNAL:
             log.exception("job_crashed")
         left = None if job.deadline is None else job.deadline - ports.now()
-        return verdict(outcome.failure(error), past, left)
+        return verdict(failure, past, left)
 
 
 async def _finish(
@@ -155,6 +195,4 @@ def conclude(event: Event, lane: Lane, seconds: float, job: Job | None = None) -
     metrics.JOBS.labels(told["status"], told["code"], lane, model).inc()
     metrics.JOB_SECONDS.labels(lane).observe(seconds)
     timings = job.timings.fields() if job else {}
-    log.info(
-        "job", job_id=event.data.job_id, lane=str(lane), model=model, seconds=round(seconds, 4), **told, **timings
-    )
+    log.info("job", job_id=event.data.job_id, lane=str(lane), model=model, seconds=round(seconds, 4), **told, **timings)

@@ -24,8 +24,8 @@ from pipeline.imaging.tiling import Tiling, assemble, divide
 from pipeline.settings import FetchSettings, ImageSettings
 from pipeline.storage.client import Store
 from pipeline.storage.fetch import Fetch
-from pipeline.storage.keys import ResultIdentity
 from pipeline.storage.jobs import Begun
+from pipeline.storage.keys import ResultIdentity
 from pipeline.storage.objects import SourceBytes, SourceFacts, SourceRef, StoredObject
 from pipeline.storage.store import find_result, store_result
 from pipeline.telemetry import metrics, tracing

@@ -42,7 +42,7 @@ async def work(local: Settings, say: Callable[[Say], Say]) -> None:
         async with (
             Announcer(outbox.say, monotonic) as announcer,
             app._rooms(local, choose(local.device, probe()), announcer) as rooms,
-            Consumer(local.kafka, topics, OffsetLedger()) as consumer,
+            Consumer(local.kafka, topics.request_lanes, OffsetLedger()) as consumer,
         ):
             ports = Ports(
                 records=consumer,

@@ -23,11 +23,13 @@ from pipeline.settings import FetchSettings, ImageSettings, StoreSettings
 from pipeline.storage.client import S3, Store
 from pipeline.storage.objects import SourceBytes, SourceRef
 from pipeline.worker.announce import Announcer
+from pipeline.worker.breaker import Breaker
 from pipeline.worker.budget import Budget
 from pipeline.worker.decoder import DecoderPool
 from pipeline.worker.intake import Job
 from pipeline.worker.steps import Rooms
 from schemas.events import JobEvent, UpscaleRequested
+from schemas.failures import FailureCode
 from schemas.options import UpscaleOptions
 from schemas.stages import Stage
 from schemas.topics import Lane
@@ -135,6 +137,7 @@ class ScriptedRooms:
                 lane=cast("DeviceLane", self.lane),
                 batcher=batcher,
                 store=Store(cast("S3", self.store), StoreSettings(access_key="key", secret_key=SecretStr("hidden"))),
+                store_breaker=Breaker("object store", FailureCode.STORE_UNAVAILABLE, changed=lambda: None),
                 announcer=announcer,
                 threads=threads,
                 bytes=Budget(budget * MAX_BYTES, self.bytes.append),

@@ -28,7 +28,7 @@ async def consuming(settings: KafkaSettings, topics: Topics, *, capacity: int = 
     """A consumer with a ledger of its own, and a deadline on all that is done with it."""
     async with (
         asyncio.timeout(PATIENCE_SECONDS),
-        Consumer(settings, topics, OffsetLedger(), capacity=capacity) as consumer,
+        Consumer(settings, topics.request_lanes, OffsetLedger(), capacity=capacity) as consumer,
     ):
         yield consumer
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 
 def consumer(settings: KafkaSettings) -> Consumer:
-    return Consumer(settings, declare(settings.topic_prefix), OffsetLedger())
+    return Consumer(settings, declare(settings.topic_prefix).request_lanes, OffsetLedger())
 
 
 @pytest.mark.parametrize("client", [consumer, Publisher, administration])
@@ -103,7 +103,7 @@ async def test_consumer_leaves_in_bounded_time_when_the_broker_is_gone(
         topics = await created_topics(settings)
         async with Publisher(settings) as publisher:
             await publisher.send(topics.requests[Lane.BULK].name, key=None, value=b"x", headers=())
-        async with asyncio.timeout(60), Consumer(settings, topics, OffsetLedger()) as leaving:
+        async with asyncio.timeout(60), Consumer(settings, topics.request_lanes, OffsetLedger()) as leaving:
             record = await anext(leaving.lane(Lane.BULK))
             leaving.finish(record.position)
             await broker.child.kill()

@@ -15,6 +15,13 @@ def test_broker_listens_on_loopback_only_and_says_so_to_its_clients() -> None:
         assert argv[argv.index(option) + 1] == "tcp://127.0.0.1:9999"
 
 
+def test_broker_behind_something_else_sends_its_clients_there() -> None:
+    """It listens on loopback all the same."""
+    argv = broker_argv(9999, None, "127.0.0.1:7777")
+    assert argv[argv.index("--listener-url") + 1] == "tcp://127.0.0.1:9999"
+    assert argv[argv.index("--advertised-listener-url") + 1] == "tcp://127.0.0.1:7777"
+
+
 def test_broker_without_a_store_keeps_everything_in_memory() -> None:
     """Tests leave nothing behind."""
     assert broker_argv(1, None)[-1].startswith("memory://")

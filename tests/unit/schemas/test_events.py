@@ -49,6 +49,7 @@ def test_event_id_follows_the_type_unless_a_transition_is_named() -> None:
 def test_event_types_are_the_same_for_ever() -> None:
     """Pinned: renaming one would lose it for everybody who listens."""
     assert sorted(EVENT_TYPES) == [
+        "io.upscale.cancel-requested.v1",
         "io.upscale.canceled.v1",
         "io.upscale.completed.v1",
         "io.upscale.expired.v1",

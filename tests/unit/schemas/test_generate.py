@@ -9,9 +9,9 @@ import jsonschema
 import orjson
 import pytest
 
-from schemas.codec import STRUCTURED_JSON, decode
+from schemas.codec import STRUCTURED_JSON, decode, to_document
 from schemas.events import EVENT_TYPES, Event
-from schemas.examples import EXAMPLES, records, structured
+from schemas.examples import EXAMPLES, records
 from schemas.generate import FOLDER, documents, drift, main
 
 FORMATS = jsonschema.Draft202012Validator.FORMAT_CHECKER
@@ -62,7 +62,7 @@ def test_schema_exists_for_every_event() -> None:
 @pytest.mark.parametrize("event", EXAMPLES.values(), ids=EXAMPLES)
 def test_example_validates_alone_and_in_its_envelope(event: Event) -> None:
     """What documentation shows is what validators accept."""
-    envelope = structured(event)
+    envelope = to_document(event)
     _validate(event.type, envelope["data"])
     _validate("envelope", envelope)
 
@@ -71,7 +71,7 @@ def test_example_validates_alone_and_in_its_envelope(event: Event) -> None:
 def test_envelope_refuses_a_payload_of_another_type(event: Event) -> None:
     """The type decides which payload belongs; one without any of its fields never does."""
     with pytest.raises(jsonschema.ValidationError):
-        _validate("envelope", {**structured(event), "data": {"tenant": "photo-desk"}})
+        _validate("envelope", {**to_document(event), "data": {"tenant": "photo-desk"}})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""A history sorted by what it is about, and what it cost."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.support.history import Accepted, Begun, FaultEnded, History, Told, Unknown
+
+Job = tuple[str, str]
+"""Tenant and job id: jobs of two tenants may share a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What a run cost."""
+
+    accepted: int
+    executions: int
+    extra_executions: int
+    """Beyond the first of each job."""
+    repeated_events: int
+    recovery_seconds: dict[str, float | None]
+    """By fault: from its end to the next completion. None when nothing completed after it."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """Of one history, by job."""
+
+    history: History
+    accepted: dict[Job, Accepted] = field(default_factory=dict)
+    unknown: set[Job] = field(default_factory=set)
+    told: dict[Job, list[Told]] = field(default_factory=dict)
+    """In the order in which they were told; never empty."""
+    executions: Counter[Job] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        for entry in self.history.entries:
+            match entry:
+                case Accepted():
+                    self.accepted[entry.tenant, entry.job_id] = entry
+                case Unknown():
+                    self.unknown.add((entry.tenant, entry.job_id))
+                case Told():
+                    self.told.setdefault((entry.tenant, entry.job_id), []).append(entry)
+                case Begun():
+                    self.executions[entry.tenant, entry.job_id] += 1
+
+    @property
+    def asked(self) -> set[Job]:
+        return self.unknown | self.accepted.keys()
+
+    @property
+    def extra_executions(self) -> int:
+        return self.executions.total() - len(self.executions)
+
+    def recoveries(self) -> Iterator[tuple[FaultEnded, float | None]]:
+        """Each fault that ended, and the seconds from then to the next completion; None when there was none."""
+        completions = sorted(each.at for told in self.told.values() for each in told if each.state == "completed")
+        for fault in self.history.entries:
+            if isinstance(fault, FaultEnded):
+                yield fault, next((at - fault.at for at in completions if at >= fault.at), None)
+
+    def left_to_do(self, at: float) -> bool:
+        """Whether a request that must complete had been accepted by then and had not ended."""
+        return any(
+            accepted.at <= at
+            and accepted.expected.state == "completed"
+            and all(told.at > at for told in self.told.get(job, ()))
+            for job, accepted in self.accepted.items()
+        )
+
+
+def measure(history: History) -> Measures:
+    """What the run cost, whether or not it was right."""
+    facts = Facts(history)
+    return Measures(
+        accepted=len(facts.accepted),
+        executions=facts.executions.total(),
+        extra_executions=facts.extra_executions,
+        repeated_events=sum(len(told) - 1 for told in facts.told.values()),
+        recovery_seconds={fault.name: recovery for fault, recovery in facts.recoveries()},
+    )
