@@ -21,7 +21,7 @@ from schemas.events import JobEvent, UpscaleCompleted, UpscaleFailed, UpscaleReq
 from schemas.topics import Lane
 from tests.support.broker import until
 from tests.support.fake_device import enlarged
-from tests.support.final_state import final_state, pixels_sha256
+from tests.support.final_state import final_state, found_partitions, pixels_sha256
 from tests.support.history import Accepted, Expected, FaultBegan, FaultEnded, History, Limits, Told, Unknown
 from tests.support.recorder import Recorder, read
 
@@ -63,8 +63,17 @@ class FaultRun:
         async with self.changed:
             await self.changed.wait_for(lambda: len(self.open_jobs) <= jobs)
 
+    async def committed(self) -> None:
+        """Return when the workers' group has committed all that was asked."""
+
+        async def asked() -> bool:
+            found = await found_partitions(self.local.kafka, self.session.topics)
+            return all(each.committed >= each.end for each in found)
+
+        await until(asked)
+
     async def history(self, limits: Limits) -> History:
-        """The whole of it. No worker may be at work any more."""
+        """The whole of it. No worker may be at work any more: left, or `left(0)` and `committed`."""
         await until(self._all_heard)
         final = await final_state(self.local.kafka, self.session.topics, self.session.store)
         return History(entries=read([self.journal]), final=final, limits=limits)
