@@ -52,11 +52,11 @@ class FaultRun:
             self.recorder.write(Accepted(at=monotonic(), **job, expected=expected))
 
     @contextmanager
-    def fault(self, name: str, *, recovery_seconds: float) -> Iterator[None]:
-        """Write down when it began and ended."""
+    def fault(self, name: str, *, recovery_seconds: float, killed: int | None = None) -> Iterator[None]:
+        """Write down when it began and ended. `killed` is the worker that it ends."""
         self.recorder.write(FaultBegan(at=monotonic(), name=name))
         yield
-        self.recorder.write(FaultEnded(at=monotonic(), name=name, recovery_seconds=recovery_seconds))
+        self.recorder.write(FaultEnded(at=monotonic(), name=name, recovery_seconds=recovery_seconds, killed=killed))
 
     async def left(self, jobs: int) -> None:
         """Return when no more than so many of the accepted requests have not ended."""
