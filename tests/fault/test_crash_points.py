@@ -42,7 +42,7 @@ async def test_kill_nine_at_a_named_point_loses_nothing_and_tells_nothing_twice_
             content, expected = picture(seed, SIDE)
             await run.ask(request(await upload(run.session.store, "test", content)), expected)
         async with fake_worker(tmp_path, local, FakeWorker(run.journal, LAW, Crash(point, CRASH_AT[point]))) as first:
-            with run.fault(f"kill -9, {point}", recovery_seconds=RECOVERY_SECONDS):
+            with run.fault(f"kill -9, {point}", recovery_seconds=RECOVERY_SECONDS, killed=first.pid):
                 assert await first.ended() == -signal.SIGKILL
         async with fake_worker(tmp_path, local, FakeWorker(run.journal, LAW)):
             await run.left(0)

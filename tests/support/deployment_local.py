@@ -16,11 +16,14 @@ PATIENCE_SECONDS = 180.0
 """Far beyond what is normal: machines that test are busy."""
 
 
+CONFIG = Settings(intake=IntakeSettings(drain_seconds=20), telemetry=TelemetrySettings(log_level="warning"))
+"""A deadline of the drain short enough that a test ends soon after its work."""
+
+
 @asynccontextmanager
 async def deployment(folder: Path) -> AsyncIterator[Settings]:
-    """Broker, store, topics and bucket, with a deadline short enough that a test ends soon after its work."""
-    config = Settings(intake=IntakeSettings(drain_seconds=20), telemetry=TelemetrySettings(log_level="warning"))
-    async with stack(folder, config) as local:
+    """Broker, store, topics and bucket."""
+    async with stack(folder, CONFIG) as local:
         yield local
 
 

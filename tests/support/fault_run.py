@@ -20,7 +20,7 @@ from schemas import codec
 from schemas.events import JobEvent, UpscaleCompleted, UpscaleFailed, UpscaleRequested
 from schemas.topics import Lane
 from tests.support.fake_device import enlarged
-from tests.support.final_state import final_state, pixels_sha256
+from tests.support.final_state import final_state, found_partitions, pixels_sha256
 from tests.support.history import Accepted, Expected, FaultBegan, FaultEnded, History, Limits, Told, Unknown
 from tests.support.recorder import Recorder, read
 from tests.support.waiting import until
@@ -52,19 +52,28 @@ class FaultRun:
             self.recorder.write(Accepted(at=monotonic(), **job, expected=expected))
 
     @contextmanager
-    def fault(self, name: str, *, recovery_seconds: float) -> Iterator[None]:
-        """Write down when it began and ended."""
+    def fault(self, name: str, *, recovery_seconds: float, killed: int | None = None) -> Iterator[None]:
+        """Write down when it began and ended. `killed` is the worker that it ends."""
         self.recorder.write(FaultBegan(at=monotonic(), name=name))
         yield
-        self.recorder.write(FaultEnded(at=monotonic(), name=name, recovery_seconds=recovery_seconds))
+        self.recorder.write(FaultEnded(at=monotonic(), name=name, recovery_seconds=recovery_seconds, killed=killed))
 
     async def left(self, jobs: int) -> None:
         """Return when no more than so many of the accepted requests have not ended."""
         async with self.changed:
             await self.changed.wait_for(lambda: len(self.open_jobs) <= jobs)
 
+    async def committed(self) -> None:
+        """Return when the workers' group has committed all that was asked."""
+
+        async def asked() -> bool:
+            found = await found_partitions(self.local.kafka, self.session.topics)
+            return all(each.committed >= each.end for each in found)
+
+        await until(asked)
+
     async def history(self, limits: Limits) -> History:
-        """The whole of it. No worker may be at work any more."""
+        """The whole of it. No worker may be at work any more: left, or `left(0)` and `committed`."""
         await until(self._all_heard)
         final = await final_state(self.local.kafka, self.session.topics, self.session.store)
         return History(entries=read([self.journal]), final=final, limits=limits)

@@ -106,6 +106,8 @@ class FaultEnded(_Fact):
     name: str
     recovery_seconds: float
     """The next completion may take this long, if anything was left to do."""
+    killed: int | None = None
+    """The worker that is no more: an event of its own may still be heard after its end, and is no recovery."""
 
 
 Entry = Annotated[

@@ -1,4 +1,4 @@
-"""The embedded broker behind a fault proxy.
+"""The embedded broker and store behind fault proxies.
 
 Clients of Kafka connect where the broker's metadata says, whatever address they began with. So the proxy comes first
 and has its port, and the broker is started to advertise that one; a broker of Apache Kafka does the same with
@@ -7,12 +7,19 @@ and has its port, and the broker is started to advertise that one; a broker of A
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.embedded.broker import Broker, embedded_broker
 from pipeline.embedded.process import free_port
-from pipeline.settings import StoreSettings
+from pipeline.embedded.stack import PARTITIONS, pointed_at
+from pipeline.embedded.store import embedded_store
+from pipeline.kafka.admin import administration
+from pipeline.settings import Settings, StoreSettings
+from schemas.topics import declare
+from tests.support.deployment_local import CONFIG
 from tests.support.fault_proxy import LOOPBACK, FaultProxy
+from tests.support.s3_faults import FaultyStore, faulty_store
 
 
 @asynccontextmanager
@@ -26,3 +33,29 @@ async def proxied_broker(
         embedded_broker(log_folder, port=port, advertised=proxy.address, store=store, bucket=bucket) as broker,
     ):
         yield broker, proxy
+
+
+@dataclass(frozen=True, slots=True)
+class ProxiedDeployment:
+    """A broker and a store, and two ways to them."""
+
+    direct: Settings
+    """For the test itself: nothing on this way breaks but the broker's, whose clients all come through the proxy."""
+    workers: Settings
+    broker_line: FaultProxy
+    store_line: FaultyStore
+
+
+@asynccontextmanager
+async def proxied_deployment(folder: Path, *, seed: int = 0) -> AsyncIterator[ProxiedDeployment]:
+    """Broker, store, topics and bucket, with a proxy before each of the two servers. Both pass, at first."""
+    async with (
+        embedded_store(folder / "store", buckets=(CONFIG.store.bucket,)) as store,
+        faulty_store(store.endpoint or "", seed=seed) as store_line,
+        proxied_broker(folder, seed=seed) as (broker, broker_line),
+    ):
+        direct = pointed_at(CONFIG, broker.servers, store)
+        async with administration(direct.kafka) as admin:
+            await admin.create(declare(direct.kafka.topic_prefix, partitions=PARTITIONS).all())
+        workers = pointed_at(CONFIG, broker.servers, store.model_copy(update={"endpoint": store_line.url}))
+        yield ProxiedDeployment(direct, workers, broker_line, store_line)

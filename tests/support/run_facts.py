@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.support.history import Accepted, Begun, FaultEnded, History, Told, Unknown
+from tests.support.history import Accepted, Begun, Entry, FaultEnded, History, Told, Unknown
 
 Job = tuple[str, str]
 """Tenant and job id: jobs of two tenants may share a name."""
@@ -56,10 +56,22 @@ class Facts:
 
     def recoveries(self) -> Iterator[tuple[FaultEnded, float | None]]:
         """Each fault that ended, and the seconds from then to the next completion; None when there was none."""
-        completions = sorted(each.at for told in self.told.values() for each in told if each.state == "completed")
         for fault in self.history.entries:
             if isinstance(fault, FaultEnded):
-                yield fault, next((at - fault.at for at in completions if at >= fault.at), None)
+                completions = (each for each in self.history.entries if self._shows_recovery(each, fault))
+                yield fault, next((each.at - fault.at for each in completions), None)
+
+    def _shows_recovery(self, entry: Entry, fault: FaultEnded) -> bool:
+        if not isinstance(entry, Told) or entry.state != "completed" or entry.at < fault.at:
+            return False
+        workers = {
+            each.worker
+            for each in self.history.entries
+            if isinstance(each, Begun)
+            and (each.tenant, each.job_id) == (entry.tenant, entry.job_id)
+            and each.at <= entry.at
+        }
+        return workers != {fault.killed}
 
     def left_to_do(self, at: float) -> bool:
         """Whether a request that must complete had been accepted by then and had not ended."""

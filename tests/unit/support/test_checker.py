@@ -204,6 +204,14 @@ def test_fault_after_which_nothing_was_left_to_do_needs_no_recovery() -> None:
     assert check(with_entries(*fault(100, recovery_seconds=1))) == []
 
 
+def test_last_word_of_a_killed_worker_is_no_recovery() -> None:
+    """It may be heard after its death; what counts is the first job that another one did."""
+    run = history([life(1, PICTURE), life(2, PICTURE, executions=2)])
+    killed = FaultEnded(at=11.5, name="kill", recovery_seconds=60, killed=WORKER)
+    run = run.model_copy(update={"entries": tuple(sorted((*run.entries, killed), key=lambda entry: entry.at))})
+    assert measure(run).recovery_seconds == {"kill": 10.5}
+
+
 def test_measures_tell_what_a_run_cost() -> None:
     """Waste is what was executed beyond once for each job that was executed at all."""
     run = history([life(1, PICTURE, executions=3, tellings=2), life(2, PARKED), life(3, PICTURE)])

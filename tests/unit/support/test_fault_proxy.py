@@ -23,6 +23,12 @@ class Upstream:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     """How each connection ended, as the upstream saw it."""
+    may_close: asyncio.Event = field(default_factory=asyncio.Event)
+    last_words: bytes = b""
+    """Said to a client that has ended, once `may_close` is set, which it is unless a test clears it."""
+
+    def __post_init__(self) -> None:
+        self.may_close.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -32,6 +38,8 @@ class Upstream:
                 writer.write(data)
                 await writer.drain()
             self.ended.put_nowait("end")
+            await self.may_close.wait()
+            writer.write(self.last_words)
         except ConnectionResetError:
             self.ended.put_nowait("reset")
         finally:
@@ -206,14 +214,19 @@ async def test_proxy_refuses_new_connections_and_keeps_those_there_are() -> None
 
 
 async def test_proxy_that_cuts_the_way_up_ends_it_for_the_upstream_and_leaves_the_way_down() -> None:
-    """The upstream reads the end; what the client says after is lost; the client still reads what came before."""
+    """The upstream reads the end; what the client says after is lost; the client still
+    reads what the upstream says last."""
     async with proxied() as (proxy, upstream), client(proxy) as (reader, writer):
+        upstream.may_close.clear()
+        upstream.last_words = b"farewell"
         await echoed((reader, writer), b"before")
         proxy.switch(Behaviour(up=Flow(cut=True), down=FREE))
         assert await upstream.ended.get() == "end"
         writer.write(b"lost")
-        assert await reader.read() == b""
-        assert upstream.received == b"before"
+        await direct_exchange(upstream)
+        assert upstream.received == b"beforedirect"
+        upstream.may_close.set()
+        assert await reader.read() == b"farewell"
 
 
 async def test_proxy_resets_a_client_whose_upstream_is_not_there() -> None:
