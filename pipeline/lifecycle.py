@@ -38,7 +38,7 @@ class Exit(IntEnum):
     DRAIN_INCOMPLETE = 3
     """Stopped with jobs in hand; they are uncommitted and done elsewhere."""
     INTERNAL = 70
-    """An error of the program, or a device that is dead; the log has the details."""
+    """An error of the program, a device that is dead, or a broker that stayed away; the log has the details."""
 
 
 class Lifecycle:

@@ -56,6 +56,14 @@ class DeviceLane:
         await asyncio.to_thread(self._threads.shutdown)
         self._models.clear()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the device is dead or the lane is closing, known at the latest when the first call fails for it.
+
+        `failed` follows a turn of the event loop later, since only the loop may set it.
+        """
+        return self._closed_because is not None
+
     async def run(self, batch: TileBatch) -> list[TilePixels]:
         """The upscaled tiles, in the batch's order. Raises `JobFailed`. A cancelled call that waits is not launched."""
         return await self._in_thread(partial(self._launch, batch))

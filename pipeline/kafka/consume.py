@@ -132,8 +132,8 @@ class Consumer:
         self._steer()
 
     @property
-    def last_poll(self) -> float:
-        """When a poll last succeeded, on the monotonic clock. Stands still during a rebalance."""
+    def last_poll(self) -> float | None:
+        """When a poll last succeeded, on the monotonic clock; None before the first. Still during a rebalance."""
         return self._poller.last_poll
 
     @property

@@ -1,5 +1,8 @@
 """Records nobody can be told about: parked as they came, with where they lay and why they were not understood."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
 import structlog
 
 from pipeline.kafka.publish import Headers, MessageTooLarge, Publisher
@@ -15,18 +18,44 @@ log = structlog.get_logger(__name__)
 async def park(publisher: Publisher, topic: str, record: Received, reason: str, detail: str) -> None:
     """Return once the record is acknowledged on `topic`; only then may its offset be finished.
 
-    `reason` is a stable word, `detail` a sentence without secrets. Key and value keep their bytes. A value that the
-    broker does not take together with our headers stays where it was, and a header says so: a record that could
-    never be parked would hold up its partition for ever. Raises `JobFailed` with BROKER_UNAVAILABLE.
+    `reason` is a stable word, `detail` a sentence without secrets. Key and value keep their bytes. What the broker does
+    not take together with our headers stays where it was, and a header says so: a record that could never be parked
+    would hold up its partition for ever. Raises `JobFailed` with BROKER_UNAVAILABLE.
     """
-    headers = dead_letter_headers(record, reason, detail)
-    try:
-        await publisher.send(topic, key=record.key, value=record.value, headers=headers)
-    except MessageTooLarge as too_large:
-        omitted = (topics.VALUE_OMITTED, str(too_large.details["size"]).encode())
-        await publisher.send(topic, key=record.key, value=None, headers=(*headers, omitted))
+    await _send_largest(publisher, topic, letters(record, reason, detail))
     metrics.DEAD_LETTERS.labels(record.position.topic, reason).inc()
     log.warning("record_parked", origin=record.position.origin, reason=reason, detail=detail[:MAX_DETAIL_BYTES])
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What lies on the dead-letter topic for a record."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def letters(record: Received, reason: str, detail: str) -> Iterator[Letter]:
+    """The record as it came, then without its value, then without anything of its sender's: the last always fits."""
+    omitted = (topics.VALUE_OMITTED, str(len(record.value or b"")).encode())
+    theirs_and_ours = dead_letter_headers(record, reason, detail)
+    ours = dead_letter_headers(replace(record, headers=()), reason, detail)
+    # The client refuses what has neither key nor value, although others may send it.
+    nothing = b"" if record.key is None else None
+    yield Letter(record.key, nothing if record.value is None else record.value, theirs_and_ours)
+    yield Letter(record.key, nothing, (*theirs_and_ours, omitted))
+    yield Letter(None, b"", (*ours, omitted))
+
+
+async def _send_largest(publisher: Publisher, topic: str, candidates: Iterator[Letter]) -> None:
+    *larger, smallest = candidates
+    for letter in larger:
+        try:
+            return await publisher.send(topic, key=letter.key, value=letter.value, headers=letter.headers)
+        except MessageTooLarge:
+            continue
+    return await publisher.send(topic, key=smallest.key, value=smallest.value, headers=smallest.headers)
 
 
 def dead_letter_headers(record: Received, reason: str, detail: str) -> Headers:

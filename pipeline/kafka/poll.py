@@ -52,7 +52,8 @@ class Poller:
         back_off: Callable[[], float] = jittered_back_off,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self.last_poll = now()
+        self.last_poll: float | None = None
+        """When a poll last succeeded, or else when polling began; None before that."""
         self._lanes = lanes
         self._epoch = epoch
         self._deliver = deliver
@@ -70,7 +71,7 @@ class Poller:
         poll aiokafka takes us for polling for ever and its watchdog is off.
         """
         failing_since: float | None = None
-        turn = 0
+        turn, self.last_poll = 0, self._now()
         while not stopping.is_set():
             await prepare()
             try:

@@ -24,7 +24,8 @@ class Announcer:
     def __init__(self, say: Callable[[JobEvent], Awaitable[None]], now: Callable[[], float]) -> None:
         self._say = say
         self._now = now
-        self._pending: set[asyncio.Task[None]] = set()
+        self._pending: dict[asyncio.Task[None], tuple[str, str]] = {}
+        """Whose job each task speaks of: tenant and job id."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,8 +43,18 @@ class Announcer:
             log.warning("announcement_dropped", type=event.type)
             return
         task = asyncio.create_task(self._try(event))
-        self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
+        self._pending[task] = (event.tenant, event.job_id)
+        task.add_done_callback(self._pending.pop)
+
+    async def conclude(self, event: JobEvent) -> None:
+        """Say the last event of a job and return once it is acknowledged; raises as `say`.
+
+        What is still to be announced of the job is dropped: a reader must not hear that a job runs after its end.
+        """
+        for task, job in self._pending.items():
+            if job == (event.tenant, event.job_id):
+                task.cancel()
+        await self._say(event)
 
     def progress(self, request: UpscaleRequested) -> Callable[[int, int], None]:
         """A callback `(tiles_done, tiles_total)` that announces at most every `PROGRESS_INTERVAL_SECONDS`."""

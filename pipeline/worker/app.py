@@ -13,6 +13,7 @@ import structlog
 
 from pipeline import __version__
 from pipeline.batching.batch import Batcher
+from pipeline.errors import JobFailed, PipelineError, ServiceUnreachable
 from pipeline.gpu import weights
 from pipeline.gpu.catalog import find
 from pipeline.gpu.device import DeviceProfile, choose, probe
@@ -58,7 +59,13 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
     metrics.declare_known_labels()
     profile = choose(config.device, probe())
     metrics.BUILD_INFO.labels(__version__, profile.name, profile.precision).set(1)
-    return asyncio.run(_run(config, profile))
+    try:
+        return asyncio.run(_run(config, profile))
+    except PipelineError:
+        raise
+    except Exception:
+        log.exception("worker_crashed")
+        return Exit.INTERNAL
 
 
 async def _run(config: Settings, profile: DeviceProfile) -> Exit:
@@ -76,33 +83,56 @@ async def _run(config: Settings, profile: DeviceProfile) -> Exit:
     ):
         outbox = Outbox(publisher, topics, config.telemetry.event_source)
         async with Announcer(outbox.say, monotonic) as announcer, _rooms(config, profile, announcer) as rooms:
-            await rooms.lane.self_test(find(DEFAULT_MODEL).name)
+            if not await tested(rooms.lane):
+                return Exit.INTERNAL
             async with consumer:
                 ports = Ports(
                     records=consumer,
                     do=partial(do, rooms=rooms),
-                    say=outbox.say,
+                    say=announcer.conclude,
                     announce=announcer.announce,
                     park=outbox.park,
                     pause=outbox.pause,
                 )
                 worker = Worker(ports, _intake(config), jobs_per_lane=config.intake.max_jobs, now=monotonic)
-                return await _serve(worker, rooms.lane, life, drain_seconds=config.intake.drain_seconds)
+                return await serve(worker, rooms.lane, life, drain_seconds=config.intake.drain_seconds)
 
 
-async def _serve(worker: Worker, lane: DeviceLane, life: Lifecycle, *, drain_seconds: float) -> Exit:
+async def tested(lane: DeviceLane) -> bool:
+    """Whether the device computes what it should. Raises `JobFailed` when there is nothing to try it with."""
+    try:
+        await lane.self_test(find(DEFAULT_MODEL).name)
+    except JobFailed:
+        if not lane.closed:
+            raise
+        return False
+    return True
+
+
+async def serve(worker: Worker, lane: DeviceLane, life: Lifecycle, *, drain_seconds: float) -> Exit:
     """Work until a signal says stop, or until the device or the broker is lost for good."""
     working = asyncio.create_task(worker.run())
-    ends = {working, asyncio.create_task(life.stopping()), asyncio.create_task(lane.failed.wait())}
-    with signals(life.signal):
-        life.ready()
-        log.info("worker_ready", device=lane.profile.name, precision=lane.profile.precision)
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if lane.failed.is_set():
-            life.fail("the device stopped working")
-        for waiting in ends - {working}:
+    stopping = asyncio.create_task(life.stopping())
+    watching = asyncio.create_task(_fail_with(lane, life))
+    try:
+        with signals(life.signal):
+            life.ready()
+            log.info("worker_ready", device=lane.profile.name, precision=lane.profile.precision)
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return await life.drain(_ended(working), stop_intake=worker.stop, seconds=drain_seconds)
+    except ServiceUnreachable as lost:
+        log.critical("service_lost", reason=str(lost))
+        return Exit.INTERNAL
+    finally:
+        for waiting in (stopping, watching):
             waiting.cancel()
-        return await life.drain(_ended(working), stop_intake=worker.stop, seconds=drain_seconds)
+        await asyncio.gather(stopping, watching, return_exceptions=True)
+
+
+async def _fail_with(lane: DeviceLane, life: Lifecycle) -> None:
+    """A device may die while draining too: its jobs are given up then, which must not be called clean."""
+    await lane.failed.wait()
+    life.fail("the device stopped working")
 
 
 async def _ended(working: "asyncio.Task[None]") -> None:

@@ -112,7 +112,7 @@ class Worker:
     async def _settle(self, received: Received) -> None:
         """Bring the record to its terminal state, acknowledged by the broker."""
         started = self._now()
-        accepted = self._accept(received)
+        accepted = self._understood(received)
         match accepted:
             case Undecodable():
                 await self._until_acknowledged(lambda: self._ports.park(received, accepted))
@@ -127,11 +127,20 @@ class Worker:
                         await self._until_acknowledged(lambda: self._ports.say(event))
                     self._conclude(event, received.lane, started, accepted)
 
+    def _understood(self, received: Received) -> Job | Refused | Undecodable:
+        """A record that ended this worker would end the next one too, and so on through the group: it is parked."""
+        try:
+            return self._accept(received)
+        except Exception:
+            log.exception("intake_crashed", origin=received.position.origin)
+            return Undecodable("internal", "an internal error kept it from being understood; it is logged")
+
     async def _work(self, job: Job) -> JobEvent:
         request = job.request
         self._ports.announce(UpscaleStarted(job_id=request.job_id, tenant=request.tenant, labels=request.labels))
         try:
             done = await self._ports.do(job)
+            return outcome.completed(request, done, self._now() - job.started)
         except ShuttingDown:
             raise
         except JobFailed as error:
@@ -139,7 +148,6 @@ class Worker:
         except Exception as error:
             log.exception("job_crashed")
             return outcome.failed(request, error)
-        return outcome.completed(request, done, self._now() - job.started)
 
     async def _until_acknowledged(self, publish: Callable[[], Awaitable[None]]) -> None:
         """Repeat until the broker has it: letting go of the record before would lose the request."""

@@ -76,6 +76,8 @@ async def do(job: Job, rooms: Rooms) -> Done:
     Raises `JobFailed`, `JobExpired` at its deadline, and `ShuttingDown` when the device died under it: another worker
     will do it then, and its caller need not hear of it.
     """
+    if job.deadline is not None and job.deadline <= asyncio.get_running_loop().time():
+        raise JobExpired
     try:
         async with asyncio.timeout_at(job.deadline) as deadline, AsyncExitStack() as held:
             model = await rooms.lane.prepare(job.model.name)
@@ -85,7 +87,7 @@ async def do(job: Job, rooms: Rooms) -> Done:
             raise JobExpired from None
         raise
     except JobFailed as error:
-        if rooms.lane.failed.is_set():
+        if rooms.lane.closed:
             raise ShuttingDown("the device stopped working") from error
         raise
     return Done(upscaled, _provenance(model, rooms))

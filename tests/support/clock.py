@@ -3,9 +3,11 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 
 class FakeClock:
@@ -24,7 +26,8 @@ class FakeClock:
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop that jumps to the next timer as soon as nothing can run.
 
-    A deadlock, where every task waits and no timer is set, raises `RuntimeError` instead of hanging.
+    A deadlock, where every task waits and no timer is set, raises `RuntimeError` instead of hanging. What is given to
+    a thread runs at once and takes no time either, since time would not wait for it.
     """
 
     def __init__(self, at_rest: Callable[[], None] | None = None) -> None:
@@ -33,6 +36,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Arguments], T], *args: *Arguments
+    ) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 class _JumpingSelector(selectors.DefaultSelector):

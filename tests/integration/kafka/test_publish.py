@@ -43,6 +43,23 @@ async def test_dead_letter_that_is_too_large_is_parked_without_its_value(kafka: 
     assert dict(parked.headers)[names.VALUE_OMITTED] == b"%d" % len(value)
 
 
+async def test_dead_letter_of_any_shape_is_parked(kafka: KafkaSettings, topics: Topics) -> None:
+    """Whatever a sender can write, one record neither ends the worker nor holds up its partition for ever."""
+    huge = bytes(17 * 2**20)
+    records = {
+        "neither key nor value": make_received(key=None, value=None),
+        "large value without a key": make_received(key=None, value=huge),
+        "large key": make_received(key=huge),
+        "large headers": make_received(headers=(("theirs", huge),)),
+    }
+    async with Publisher(kafka) as publisher:
+        for shape, record in records.items():
+            await park(publisher, topics.requests[Lane.BULK].name, record, "empty", shape)
+    async with consuming(kafka, topics) as consumer:
+        parked = [dict((await anext(consumer.lane(Lane.BULK))).headers) for _ in records]
+    assert {headers[names.DEAD_LETTER_DETAIL].decode() for headers in parked} == set(records)
+
+
 async def test_large_dead_letter_is_parked_whole(kafka: KafkaSettings, topics: Topics) -> None:
     """The client's own limits are above what a broker takes by default."""
     value = bytes(3 * 2**20)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.kafka.deadletter import MAX_DETAIL_BYTES, dead_letter_headers
+from pipeline.kafka.deadletter import MAX_DETAIL_BYTES, dead_letter_headers, letters
 from schemas import topics
 from tests.support.requests import make_received
 
@@ -39,3 +39,23 @@ def test_detail_is_bounded_and_stays_readable(detail: str) -> None:
     clipped = dict(dead_letter_headers(make_received(), "x", detail * 200))[topics.DEAD_LETTER_DETAIL]
     assert len(clipped) <= MAX_DETAIL_BYTES
     clipped.decode()
+
+
+def test_letter_grows_smaller_until_it_holds_nothing_of_its_senders() -> None:
+    """The last form fits any broker, so that no record can hold up its partition for ever; the first is the record."""
+    record = make_received(key=b"k", value=b"12345", headers=(("theirs", b"1"),))
+    first, second, last = letters(record, "too_large", "5 bytes")
+    omitted = (topics.VALUE_OMITTED, b"5")
+    assert (first.key, first.value, first.headers[0]) == (b"k", b"12345", ("theirs", b"1"))
+    assert (second.key, second.value) == (b"k", None)
+    assert second.headers == (*first.headers, omitted)
+    assert (last.key, last.value) == (None, b"")
+    assert last.headers == (*first.headers[1:], omitted)
+
+
+@given(st.none() | st.binary(), st.none() | st.binary())
+def test_letter_always_has_a_key_or_a_value(key: bytes | None, value: bytes | None) -> None:
+    """The client asserts that it has, and whoever sends the record need not: it would end one worker after another."""
+    found = list(letters(make_received(key=key, value=value), "empty", "no value"))
+    assert all(letter.key is not None or letter.value is not None for letter in found)
+    assert (found[0].key, found[0].value or None) == (key, value or None)

@@ -124,6 +124,7 @@ async def test_poller_tells_when_it_last_succeeded() -> None:
     """Liveness is read from this: it moves with each good poll and stands still with a failed one."""
     client = stocked()
     run = Run(client)
+    assert run.poller.last_poll is None
     await run.turns_of(3)
     assert run.poller.last_poll == 3
     client.errors.append(KafkaConnectionError("gone"))

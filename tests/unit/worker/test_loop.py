@@ -1,94 +1,25 @@
 """Guarantees of pipeline.worker.loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 
 import orjson
 import pytest
 
 from pipeline.errors import JobFailed
-from pipeline.kafka.records import Position, Received
-from pipeline.settings import FetchSettings, StoreSettings
-from pipeline.storage.objects import StoredObject
-from pipeline.storage.sources import SourcePolicy
-from pipeline.worker.intake import Clocks, Job, Undecodable, accept
-from pipeline.worker.loop import Ports, Worker
+from pipeline.worker.intake import Job
 from pipeline.worker.outcome import Done
-from pipeline.worker.upscale import Upscaled
-from schemas.events import JobEvent, Provenance, UpscaleCompleted, UpscaleFailed
+from schemas.events import JobEvent, UpscaleCompleted, UpscaleFailed
 from schemas.failures import FailureCode
-from schemas.options import OutputFormat
 from schemas.topics import Lane
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-DONE = Done(
-    Upscaled(StoredObject("b", "results/t/j/k.png", "ab" * 32, 9, OutputFormat.PNG, 8, 8), 2, 2, ()),
-    Provenance(model="m", weights_sha256="cd" * 32, precision="fp32", version="1"),
-)
-SOURCES = SourcePolicy.of(StoreSettings(), FetchSettings())
-
-
-def received(offset: int, value: bytes | None = None, lane: Lane = Lane.BULK) -> Received:
-    if value is None:
-        value = orjson.dumps({"job_id": f"job-{offset}", "source": "https://example.com/a.png"})
-    return Received(Position(f"requests.{lane}", 0, offset, epoch=1), lane, None, value, (), NOW)
-
-
-class Scene:
-    """A worker between lists: what it is given, what it says, and what it lets go of."""
-
-    def __init__(self, *records: Received) -> None:
-        self._records = records
-        self.log: list[tuple[str, object]] = []
-        self.doing: Callable[[Job], Awaitable[Done]] = self._done
-        self.saying: Callable[[JobEvent], Awaitable[None]] = self._hear
-
-    async def lane(self, lane: Lane) -> AsyncIterator[Received]:
-        for record in self._records:
-            if record.lane is lane:
-                yield record
-
-    def finish(self, position: Position) -> None:
-        self.log.append(("finish", position.offset))
-
-    async def run(self, *, jobs_per_lane: int = 8) -> None:
-        ports = Ports(
-            records=self,
-            do=self.doing,
-            say=self.saying,
-            announce=lambda event: self.log.append(("announce", event.job_id)),
-            park=self._park,
-            pause=self._pause,
-        )
-        clocks = Clocks(wall=lambda: NOW, monotonic=lambda: 0.0)
-        worker = Worker(
-            ports, lambda record: accept(record, clocks, SOURCES), jobs_per_lane=jobs_per_lane, now=clocks.monotonic
-        )
-        await worker.run()
-
-    def said(self, kind: type[JobEvent]) -> list[JobEvent]:
-        return [event for what, event in self.log if what == "say" and isinstance(event, kind)]
-
-    async def _done(self, job: Job) -> Done:
-        return DONE
-
-    async def _hear(self, event: JobEvent) -> None:
-        self.log.append(("say", event))
-
-    async def _park(self, record: Received, why: Undecodable) -> None:
-        self.log.append(("park", why.reason))
-
-    async def _pause(self, attempt: int) -> None:
-        self.log.append(("pause", attempt))
+from tests.support.loop_scene import DONE, Scene, received
 
 
 async def test_worker_lets_go_of_a_record_only_after_its_outcome_is_acknowledged() -> None:
     """Publish before commit: a crash in between repeats an event and loses nothing."""
     scene = Scene(received(4))
     await scene.run()
-    assert [what for what, _ in scene.log] == ["announce", "say", "finish"]
-    assert isinstance(scene.log[1][1], UpscaleCompleted)
+    assert [what for what, _ in scene.log] == ["take", "announce", "say", "finish"]
+    assert isinstance(scene.log[2][1], UpscaleCompleted)
 
 
 async def test_worker_says_why_a_job_failed_and_goes_on_with_the_next() -> None:
@@ -128,7 +59,7 @@ async def test_worker_parks_what_no_job_can_be_tied_to(value: bytes) -> None:
     """Nobody can be told, so the record itself is kept, and only then let go of."""
     scene = Scene(received(1, value))
     await scene.run()
-    assert [what for what, _ in scene.log] == ["park", "finish"]
+    assert [what for what, _ in scene.log] == ["take", "park", "finish"]
 
 
 async def test_worker_answers_bad_options_without_doing_anything() -> None:
@@ -140,7 +71,7 @@ async def test_worker_answers_bad_options_without_doing_anything() -> None:
     assert isinstance(failed, UpscaleFailed)
     assert failed.failure.code is FailureCode.INVALID_OPTIONS
     assert failed.failure.details["field"] == "options.scale"
-    assert [what for what, _ in scene.log] == ["say", "finish"]
+    assert [what for what, _ in scene.log] == ["take", "say", "finish"]
 
 
 async def test_worker_repeats_an_outcome_until_the_broker_has_it() -> None:
@@ -155,7 +86,7 @@ async def test_worker_repeats_an_outcome_until_the_broker_has_it() -> None:
 
     scene.saying = say
     await scene.run()
-    assert [what for what, _ in scene.log] == ["announce", "pause", "pause", "say", "finish"]
+    assert [what for what, _ in scene.log] == ["take", "announce", "pause", "pause", "say", "finish"]
     assert [attempt for what, attempt in scene.log if what == "pause"] == [1, 2]
 
 
@@ -202,4 +133,4 @@ async def test_worker_lets_go_of_nothing_when_it_is_cancelled() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert [what for what, _ in scene.log] == ["announce"]
+    assert [what for what, _ in scene.log] == ["take", "announce"]

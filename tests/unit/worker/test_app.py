@@ -1,0 +1,154 @@
+"""Guarantees of pipeline.worker.app: how a worker ends, and which code it ends with."""
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from pipeline.embedded.process import free_port
+from pipeline.errors import JobFailed, ServiceUnreachable, ShuttingDown
+from pipeline.gpu.lane import DeviceLane
+from pipeline.lifecycle import Exit, Lifecycle, State
+from pipeline.settings import KafkaSettings, Settings, TelemetrySettings
+from pipeline.worker import app
+from pipeline.worker.intake import Job
+from pipeline.worker.outcome import Done
+from schemas.events import UpscaleCompleted
+from schemas.failures import FailureCode
+from tests.support.clock import run_virtual
+from tests.support.loop_scene import DONE, Scene, received
+from tests.support.networks import constant, cpu_profile, tiny_load
+from tests.support.rooms import ScriptedLane
+
+DRAIN_SECONDS = 90.0
+
+
+class Play:
+    """A worker that is ready, holds one job which takes ten seconds, and has more jobs before it."""
+
+    def __init__(self) -> None:
+        self.scene = Scene(received(1), received(2))
+        self.scene.stays_open = True
+        self.scene.doing = self.work
+        self.lane = ScriptedLane()
+        self.life = Lifecycle()
+        self.ended_after = 0.0
+
+    async def work(self, job: Job) -> Done:
+        """As `steps.do` does, fail without blame when the device dies."""
+        try:
+            async with asyncio.timeout(10.0):
+                await self.lane.failed.wait()
+        except TimeoutError:
+            return DONE
+        raise ShuttingDown("the device stopped working")
+
+    async def run(self, *events: tuple[float, Callable[[], None]]) -> Exit:
+        """Serve while each of `events` happens at its second, which lies before the end."""
+        loop = asyncio.get_running_loop()
+        for second, event in events:
+            loop.call_later(second, event)
+        code = await app.serve(
+            self.scene.worker(jobs_per_lane=1),
+            cast("DeviceLane", self.lane),
+            self.life,
+            drain_seconds=DRAIN_SECONDS,
+        )
+        self.ended_after = loop.time()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return code
+
+
+def test_worker_is_ready_while_it_works_and_ends_clean_when_asked_to() -> None:
+    """What it holds is finished, told and let go of; what it does not hold is left alone; nothing keeps running."""
+    play = Play()
+    states: list[State] = []
+    events = [(1.0, lambda: states.append(play.life.state)), (2.0, play.life.signal)]
+    assert run_virtual(play.run(*events)) is Exit.CLEAN
+    assert states == [State.READY]
+    assert play.ended_after == 10.0
+    assert (play.scene.finished, len(play.scene.said(UpscaleCompleted))) == ([1], 1)
+
+
+def test_worker_gives_up_at_the_drain_limit_and_says_so() -> None:
+    """What is not finished by then stays uncommitted, and the code tells that something was left."""
+    play = Play()
+
+    async def stuck(job: Job) -> Done:
+        await asyncio.Event().wait()
+        return DONE
+
+    play.scene.doing = stuck
+    assert run_virtual(play.run((2.0, play.life.signal))) is Exit.DRAIN_INCOMPLETE
+    assert play.ended_after == 2.0 + DRAIN_SECONDS
+    assert play.scene.finished == []
+
+
+def test_second_signal_gives_up_at_once() -> None:
+    """Whoever asks twice does not wait for the jobs."""
+    play = Play()
+    code = run_virtual(play.run((2.0, play.life.signal), (3.0, play.life.signal)))
+    assert (code, play.ended_after) == (Exit.DRAIN_INCOMPLETE, 3.0)
+
+
+def test_dead_device_ends_the_worker_with_its_own_code() -> None:
+    """Nothing revives it: liveness says why, what was held is done elsewhere, and a supervisor starts a new process."""
+    play = Play()
+    assert run_virtual(play.run((2.0, play.lane.die))) is Exit.INTERNAL
+    assert play.life.failed() == "the device stopped working"
+    assert play.ended_after == 2.0
+    assert play.scene.finished == []
+
+
+def test_device_that_dies_while_draining_is_not_called_clean() -> None:
+    """The jobs in hand were given up, so something was left undone."""
+    play = Play()
+    assert run_virtual(play.run((2.0, play.life.signal), (3.0, play.lane.die))) is Exit.INTERNAL
+    assert play.scene.finished == []
+
+
+def test_worker_whose_broker_stayed_away_asks_to_be_started_anew() -> None:
+    """It could start, so this is not a wrong setting: a supervisor that heeds the code starts it again."""
+    play = Play()
+    play.scene = Scene()
+    play.scene.ends_with = ServiceUnreachable("broker", "127.0.0.1:9092", "UPSCALE_KAFKA__SERVERS", "gone")
+    with capture_logs() as logs:
+        assert run_virtual(play.run()) is Exit.INTERNAL
+    assert "cannot reach the broker at 127.0.0.1:9092" in logs[-1]["reason"]
+
+
+def test_crash_of_the_worker_is_logged_and_told_by_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An uncaught exception would end with 1, which means that starting again does not help."""
+
+    async def crash(*_: object) -> Exit:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(app, "_run", crash)
+    assert app.main(argparse.Namespace(), Settings()) == Exit.INTERNAL
+
+
+def test_worker_without_a_broker_says_which_address_and_which_setting() -> None:
+    """One line for the operator, at once, before any weights are loaded."""
+    kafka = KafkaSettings(servers=f"127.0.0.1:{free_port()}")
+    with pytest.raises(ServiceUnreachable, match="set UPSCALE_KAFKA__SERVERS"):
+        app.main(argparse.Namespace(), Settings(kafka=kafka, telemetry=TelemetrySettings(port=0)))
+
+
+async def test_worker_does_not_start_on_a_device_that_computes_the_wrong_thing() -> None:
+    """A wrong picture is worse than none: it joins no group, and the code is that of a dead device."""
+    async with DeviceLane(cpu_profile(), tiny_load(constant(0.0))) as lane:
+        assert await app.tested(lane) is False
+
+
+async def test_worker_without_weights_says_what_is_missing() -> None:
+    """That is for an operator to put right; the device is well."""
+
+    def load(name: str) -> None:
+        raise JobFailed(FailureCode.MODEL_NOT_AVAILABLE, "model: not here")
+
+    async with DeviceLane(cpu_profile(), load) as lane:  # type: ignore[arg-type]
+        with pytest.raises(JobFailed, match="model: not here"):
+            await app.tested(lane)
