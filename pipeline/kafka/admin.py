@@ -118,7 +118,7 @@ class Admin:
         """
         wanted = list(partitions)
         async with translated(self._settings), asyncio.timeout(self._settings.request_timeout_ms / 1000):
-            while (offsets := await self._offsets(group, wanted)) is None:
+            while (offsets := await self._offsets(group, wanted)) is None:  # noqa: ASYNC110  only the broker knows
                 await asyncio.sleep(UNSETTLED_SECONDS)
         return {partition: offset for partition, offset in offsets.items() if offset >= 0}
 

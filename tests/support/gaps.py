@@ -67,7 +67,9 @@ async def producer(settings: KafkaSettings, **options: object) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def reader(settings: KafkaSettings, partition: TopicPartition, **options: object) -> AsyncIterator[AIOKafkaConsumer]:
+async def reader(
+    settings: KafkaSettings, partition: TopicPartition, **options: object
+) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer outside any group that reads `partition` from the start."""
     client = AIOKafkaConsumer(bootstrap_servers=settings.servers, **({"auto_offset_reset": "earliest"} | options))
     try:
@@ -101,7 +103,7 @@ async def tells_the_end_of_a_batch(settings: KafkaSettings) -> bool:
     await put_batch(settings, partition, [1000] * 5)
     async with reader(settings, partition) as client:
         ends = await client.end_offsets([partition])
-    return ends == {partition: 5}
+    return bool(ends == {partition: 5})
 
 
 async def finds_an_offset_by_time(settings: KafkaSettings) -> bool:
@@ -193,7 +195,7 @@ async def deletes_records(settings: KafkaSettings) -> bool:
     await put_batch(settings, partition, [1000] * 3)
     async with admin(settings) as client:
         low = await client.delete_records({partition: RecordsToDelete(before_offset=2)})
-    return low == {partition: 2}
+    return bool(low == {partition: 2})
 
 
 async def lists_all_offsets_of_a_group(settings: KafkaSettings) -> bool:
@@ -201,7 +203,7 @@ async def lists_all_offsets_of_a_group(settings: KafkaSettings) -> bool:
     async with administration(settings) as ours:
         await ours.committed(settings.group, [partition])  # waits for the group to have a coordinator
     async with admin(settings) as client:
-        return await client.list_consumer_group_offsets(settings.group) == {}
+        return bool(await client.list_consumer_group_offsets(settings.group) == {})
 
 
 GAPS = (
