@@ -76,7 +76,7 @@ def _channel(topic: Topic, messages: list[str]) -> Schema:
             "kafka": {
                 "topic": topic.name,
                 "partitions": topic.partitions,
-                "topicConfiguration": {"cleanup.policy": ["delete"], "retention.ms": topic.retention_ms},
+                "topicConfiguration": {"cleanup.policy": ["delete"]} | topic.configuration,
                 "bindingVersion": BINDING_VERSION,
             }
         },

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 DAY_MS = 86_400_000
 
+DEAD_LETTER_BYTES = 16 * 2**20
+"""Largest dead letter: one that is too large for any event of ours has to fit too, beside the headers it gains."""
+
 DEAD_LETTER_REASON = "dlq-reason"
 DEAD_LETTER_DETAIL = "dlq-detail"
 ORIGIN_TOPIC = "orig-topic"
@@ -29,6 +32,14 @@ class Topic:
     name: str
     partitions: int
     retention_ms: int
+    max_message_bytes: int | None = None
+    """Largest record it takes; unset leaves that to the broker, whose default is 1 MiB."""
+
+    @property
+    def configuration(self) -> dict[str, int]:
+        """What differs from the broker's defaults, in Kafka's words."""
+        size = {} if self.max_message_bytes is None else {"max.message.bytes": self.max_message_bytes}
+        return {"retention.ms": self.retention_ms} | size
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +59,5 @@ def declare(prefix: str = "upscale", *, partitions: int = 16) -> Topics:
     return Topics(
         requests={lane: Topic(f"{prefix}.requests.{lane}", partitions, retention_ms=7 * DAY_MS) for lane in Lane},
         events=Topic(f"{prefix}.events", partitions, retention_ms=7 * DAY_MS),
-        dead_letters=Topic(f"{prefix}.dead-letters", 1, retention_ms=30 * DAY_MS),
+        dead_letters=Topic(f"{prefix}.dead-letters", 1, retention_ms=30 * DAY_MS, max_message_bytes=DEAD_LETTER_BYTES),
     )

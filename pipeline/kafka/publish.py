@@ -12,11 +12,9 @@ from pipeline.kafka.connection import answering_servers, connect, connection_opt
 from pipeline.settings import KafkaSettings
 from schemas.codec import Message
 from schemas.failures import FailureCode
+from schemas.topics import DEAD_LETTER_BYTES
 
 Headers = tuple[tuple[str, bytes], ...]
-
-MAX_REQUEST_BYTES = 16 * 2**20
-"""A dead letter may be larger than any event of ours; the broker's own limit decides."""
 
 
 class MessageTooLarge(JobFailed):
@@ -40,7 +38,7 @@ def producer_options(settings: KafkaSettings) -> dict[str, Any]:
     return connection_options(settings) | {
         "acks": "all",
         "enable_idempotence": False,
-        "max_request_size": MAX_REQUEST_BYTES,
+        "max_request_size": DEAD_LETTER_BYTES,
         # What we have given up on is not sent any more by the producer either.
         "request_timeout_ms": min(settings.request_timeout_ms, timeout_ms),
     }

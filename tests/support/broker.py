@@ -1,28 +1,25 @@
 """A real broker for tests, and short ways to use it."""
 
 import asyncio
-import itertools
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from typing import TypeVar
 from uuid import uuid4
 
-from pipeline.embedded.broker import Broker, embedded_broker
 from pipeline.kafka.admin import administration
 from pipeline.settings import KafkaSettings
 from schemas.topics import Topics, declare
 
-PATIENCE_SECONDS = 60.0
-"""Deadline of everything a test waits for: far beyond what is normal, since machines that test are busy."""
+Running = TypeVar("Running")
 
 
 @contextmanager
-def running_broker(log_folder: Path) -> Iterator[Broker]:
-    """A broker in memory that outlives any one test's event loop."""
+def outliving_loops(server: AbstractAsyncContextManager[Running]) -> Iterator[Running]:
+    """`server` as a plain context manager: it outlives any one test's event loop."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
-            yield runner.run(stack.enter_async_context(embedded_broker(log_folder)))
+            yield runner.run(stack.enter_async_context(server))
         finally:
             runner.run(stack.aclose())
 
@@ -50,11 +47,3 @@ async def created_topics(settings: KafkaSettings) -> Topics:
     async with administration(settings) as admin:
         await admin.create(topics.all())
     return topics
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    """Return when `true`, a question to a server, says so; asked again as soon as answered. Raises TimeoutError."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        for _ in itertools.count():
-            if await true():
-                return

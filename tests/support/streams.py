@@ -13,7 +13,7 @@ from pipeline.kafka.publish import Publisher
 from pipeline.kafka.records import Received
 from pipeline.settings import KafkaSettings
 from schemas.topics import Lane, Topics
-from tests.support.broker import PATIENCE_SECONDS, until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
 async def put(settings: KafkaSettings, topic: str, *values: bytes, key: bytes | None = b"key") -> None:

@@ -16,8 +16,8 @@ from pipeline.settings import KafkaSettings
 from pipeline.telemetry import metrics
 from schemas.codec import Message
 from schemas.topics import Lane, Topics
-from tests.support.broker import until
 from tests.support.streams import committed, consuming, put, take, until_committed
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 

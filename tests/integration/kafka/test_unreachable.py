@@ -1,13 +1,11 @@
 """Brokers that are not there, are something else, hang or go away."""
 
 import asyncio
-import os
-import signal
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from pipeline.embedded.broker import Broker, embedded_broker
+from pipeline.embedded.broker import Broker
 from pipeline.embedded.process import free_port
 from pipeline.errors import JobFailed, ServiceUnreachable
 from pipeline.kafka.admin import TopicsMissing, administration
@@ -17,7 +15,8 @@ from pipeline.kafka.publish import Publisher
 from pipeline.settings import InvalidSettings, KafkaSettings
 from schemas.failures import FailureCode
 from schemas.topics import Lane, declare
-from tests.support.broker import broker_settings, created_topics, until
+from tests.support.broker import broker_settings, created_topics
+from tests.support.processes import freeze, thaw
 
 pytestmark = pytest.mark.integration
 
@@ -78,35 +77,28 @@ async def test_consumer_of_missing_topics_names_them_and_the_command(kafka: Kafk
             pytest.fail("entered without topics")
 
 
-async def test_event_that_a_hanging_broker_does_not_acknowledge_fails_the_job_in_time(tmp_path: Path) -> None:
+async def test_event_that_a_hanging_broker_does_not_acknowledge_fails_the_job_in_time(
+    own_broker: AbstractAsyncContextManager[Broker],
+) -> None:
     """Publishing never waits longer than its setting, whatever the broker does."""
-    async with embedded_broker(tmp_path) as broker:
+    async with own_broker as broker:
         settings = broker_settings(broker.servers).model_copy(update={"publish_timeout_seconds": 0.5})
         topics = await created_topics(settings)
         async with Publisher(settings) as publisher:
             await publisher.send(topics.events.name, key=None, value=b"before", headers=())
-            await stop(broker.child.pid)
+            await freeze(broker.child.pid)
             with pytest.raises(JobFailed, match=r"not acknowledged within 0\.5 seconds") as failed:
                 async with asyncio.timeout(20):
                     await publisher.send(topics.events.name, key=None, value=b"hangs", headers=())
-            os.kill(broker.child.pid, signal.SIGCONT)
+            thaw(broker.child.pid)
             assert failed.value.code is FailureCode.BROKER_UNAVAILABLE
 
 
-async def stop(pid: int) -> None:
-    """SIGSTOP, which takes effect a moment after it is sent."""
-    os.kill(pid, signal.SIGSTOP)
-    status = Path(f"/proc/{pid}/stat")
-
-    async def stopped() -> bool:
-        return (await asyncio.to_thread(status.read_text)).rpartition(")")[2].split()[0] == "T"
-
-    await until(stopped)
-
-
-async def test_consumer_leaves_in_bounded_time_when_the_broker_is_gone(tmp_path: Path) -> None:
+async def test_consumer_leaves_in_bounded_time_when_the_broker_is_gone(
+    own_broker: AbstractAsyncContextManager[Broker],
+) -> None:
     """A shutdown during an outage is a shutdown all the same, and what was read stays uncommitted."""
-    async with embedded_broker(tmp_path) as broker:
+    async with own_broker as broker:
         settings = broker_settings(broker.servers)
         topics = await created_topics(settings)
         async with Publisher(settings) as publisher:

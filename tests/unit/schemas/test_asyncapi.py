@@ -56,14 +56,14 @@ def test_document_says_what_3_0_0_requires() -> None:
 
 
 def test_channels_are_the_declared_topics() -> None:
-    """Address, partitions and retention come from the one declaration."""
+    """Address, partitions and configuration come from the one declaration."""
     declared = {topic.name: topic for topic in declare().all()}
     assert {channel["address"] for channel in DOCUMENT["channels"].values()} == set(declared)
     for channel in DOCUMENT["channels"].values():
         topic = declared[channel["address"]]
         binding = channel["bindings"]["kafka"]
         assert (binding["topic"], binding["partitions"]) == (topic.name, topic.partitions)
-        assert binding["topicConfiguration"]["retention.ms"] == topic.retention_ms
+        assert binding["topicConfiguration"] == {"cleanup.policy": ["delete"]} | topic.configuration
 
 
 def test_operations_read_requests_and_write_the_rest() -> None:

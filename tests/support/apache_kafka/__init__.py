@@ -1,0 +1,1 @@
+"""Apache Kafka itself, from the jars its project publishes, as a server of the tests."""
