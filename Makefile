@@ -6,7 +6,7 @@ UV := build/installer/bin/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --no-deps
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
-.PHONY: help venv demo test check bench check-alerts lock clean
+.PHONY: help venv demo test test-cluster check bench check-alerts lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -16,8 +16,11 @@ venv: .venv/installed  ## install everything into .venv
 demo: venv  ## upscale photographs through a broker and a store on this machine
 	$(BIN)/upscale demo
 
-test: venv  ## run every test but the benchmarks
+test: venv  ## run every test but the benchmarks and those on a cluster
 	$(BIN)/python -m pytest
+
+test-cluster: venv  ## run the tests on three brokers of Apache Kafka; needs Java 17, and Maven the first time
+	$(BIN)/python -m pytest -m cluster
 
 check: venv  ## format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
@@ -37,7 +40,7 @@ check-alerts:  ## check and test the alert rules; needs promtool
 	promtool test rules ops/prometheus/alerts.test.yml
 
 clean:  ## remove what this file installs
-	rm -rf .venv build/installer
+	rm -rf .venv build/installer build/apache-kafka
 
 # Versions stay as they are; name packages to move in UPGRADE, as in UPGRADE="-P torch -P numpy".
 lock: $(UV)  ## write requirements/ anew from pyproject.toml

@@ -1,5 +1,6 @@
 """Topics as schemas/topics.py declares them: create, compare, and how far groups have read."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -7,7 +8,13 @@ from enum import StrEnum
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 
 from pipeline.errors import PipelineError
 from pipeline.kafka.connection import answering_servers, connect, connection_options, stop_bounded, unreachable
@@ -16,6 +23,9 @@ from schemas.topics import Topic
 
 TOPIC_EXISTS = 36
 """Kafka's error code TOPIC_ALREADY_EXISTS."""
+UNSETTLED = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
+"""What is answered of a group while its coordinator is being made or moved."""
+UNSETTLED_SECONDS = 0.1
 
 
 class Standing(StrEnum):
@@ -101,11 +111,26 @@ class Admin:
         }
 
     async def committed(self, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offsets `group` has committed; partitions without one are left out. Raises `ServiceUnreachable`."""
-        async with translated(self._settings):
+        """The offsets `group` has committed; partitions without one are left out. Raises `ServiceUnreachable`.
+
+        Asked again until the group has a coordinator that knows: a cluster whose first group this is has none yet,
+        and one that moves to another broker reads its offsets first.
+        """
+        wanted = list(partitions)
+        async with translated(self._settings), asyncio.timeout(self._settings.request_timeout_ms / 1000):
+            while (offsets := await self._offsets(group, wanted)) is None:  # noqa: ASYNC110  only the broker knows
+                await asyncio.sleep(UNSETTLED_SECONDS)
+        return {partition: offset for partition, offset in offsets.items() if offset >= 0}
+
+    async def _offsets(self, group: str, wanted: list[TopicPartition]) -> dict[TopicPartition, int] | None:
+        """By partition, -1 where nothing is committed; None while nobody knows."""
+        try:
             # Without the list of partitions some brokers answer what aiokafka cannot read.
-            offsets = await self._client.list_consumer_group_offsets(group, partitions=list(partitions))
-        return {partition: found.offset for partition, found in offsets.items() if found.offset >= 0}
+            found = await self._client.list_consumer_group_offsets(group, partitions=wanted)
+        except UNSETTLED:
+            return None
+        # aiokafka overlooks an error that is told for the group as a whole; such an answer lists no partition.
+        return {partition: answer.offset for partition, answer in found.items()} if found or not wanted else None
 
     async def _create(self, topics: list[Topic]) -> frozenset[str]:
         """The names that did not exist a moment ago and now do."""

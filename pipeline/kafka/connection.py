@@ -9,7 +9,12 @@ from socket import gaierror
 from typing import Any
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 
 from pipeline.errors import ServiceUnreachable
 from pipeline.settings import InvalidSettings, KafkaSettings, variable
@@ -86,8 +91,26 @@ async def connect(settings: KafkaSettings, attempt: Awaitable[object]) -> None:
         async with asyncio.timeout(CONNECT_SECONDS):
             await attempt
     except (KafkaError, OSError, TimeoutError):
-        reason = f"it accepts connections but does not answer as a broker that speaks {settings.security_protocol}"
-        raise unreachable(settings, reason) from None
+        raise unreachable(settings, await _refusal(settings)) from None
+
+
+async def _refusal(settings: KafkaSettings) -> str:
+    """Why a broker that accepts connections is of no use, learnt from one more: aiokafka drops the cause."""
+    host, port = split_address((await answering_servers(settings))[0])
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await create_conn(host, port, **connection_options(settings))
+    except SaslAuthenticationFailed:
+        return f"it does not accept {variable('kafka', 'sasl_username')} with its password"
+    except UnsupportedSaslMechanismError:
+        return f"it does not offer {variable('kafka', 'sasl_mechanism')} {settings.sasl_mechanism}"
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not trusted ({error.verify_message})"
+    except (KafkaError, OSError, TimeoutError):
+        pass
+    else:
+        connection.close()
+    return f"it accepts connections but does not answer as a broker that speaks {settings.security_protocol}"
 
 
 def unreachable(settings: KafkaSettings, reason: str) -> ServiceUnreachable:

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,11 @@ from uuid import uuid4
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from pipeline.embedded.process import Child, free_ports, listens
+from pipeline.embedded.process import Child, ChildFailed, free_ports, listens
 from tests.support.apache_kafka.jars import jars
 from tests.support.apache_kafka.java import LOGGING, MEMORY_AND_START, java
 from tests.support.apache_kafka.properties import Node, properties, written
+from tests.support.apache_kafka.security import Secured
 from tests.support.processes import freeze, thaw
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -49,19 +50,28 @@ class ApacheBroker:
         return self._folder / "server.properties"
 
     @property
+    def data_folder(self) -> Path:
+        return self._folder / "data"
+
+    @property
     def child(self) -> Child:
         """The process that runs now or ran last."""
         if self._child is None:
             raise RuntimeError(f"broker {self._node.number} has not been started")
         return self._child
 
-    async def format(self, cluster: str) -> None:
+    def configure(self, values: Mapping[str, str]) -> None:
+        """Write its properties, which it reads at each start."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.properties_file.write_text(written(values))
+
+    async def format(self, cluster: str, *options: str) -> None:
         """Prepare an empty log folder, which has to be done once before the first start. Raises `ChildFailed`."""
-        options = ["format", f"--cluster-id={cluster}", "--config", str(self.properties_file)]
+        options = ("format", f"--cluster-id={cluster}", f"--config={self.properties_file}", *options)
         argv = self._installed.argv("kafka.tools.StorageTool", *options)
         async with Child("formatting", argv, {}, self._folder / "format.log") as child:
             if await child.ended() != 0:
-                raise RuntimeError(f"formatting failed:\n{child.log_path.read_text()}")
+                raise ChildFailed(f"formatting failed:\n{child.log_path.read_text()}")
 
     async def start(self) -> None:
         """Start it, or start it again with its records; returns before it answers. Raises `ChildFailed`."""
@@ -117,28 +127,24 @@ class Cluster:
 
 
 @asynccontextmanager
-async def apache_kafka(folder: Path, *, brokers: int = 1) -> AsyncIterator[Cluster]:
+async def apache_kafka(folder: Path, *, brokers: int = 1, secured: Secured | None = None) -> AsyncIterator[Cluster]:
     """Run `brokers` brokers on the loopback address while the block lasts, each with its files in `folder`.
 
-    With three, every topic has three copies, of which two must be in sync. They are killed at the end: nobody wants
-    their records any more. Raises `Unavailable`, `WrongJars` and `ChildFailed`.
+    With three, every topic has three copies, of which two must be in sync. One alone may be `secured` besides. They are
+    killed at the end: nobody wants their records any more. Raises `Unavailable`, `WrongJars` and `ChildFailed`.
     """
     installed = Installed(java(), await asyncio.to_thread(jars))
     ports = iter(free_ports(2 * brokers))
     nodes = [Node(number, next(ports), next(ports)) for number in range(1, brokers + 1)]
-    cluster = Cluster(tuple(_prepared(installed, node, nodes, folder / f"broker-{node.number}") for node in nodes))
+    cluster = Cluster(tuple(ApacheBroker(installed, node, folder / f"broker-{node.number}") for node in nodes))
+    for node, broker in zip(nodes, cluster.brokers, strict=True):
+        values = properties(node, nodes, broker.data_folder)
+        broker.configure(secured.added_to(values) if secured else values)
     cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
-    await asyncio.gather(*(each.format(cluster_id) for each in cluster.brokers))
+    await asyncio.gather(*(each.format(cluster_id, *(secured.scram if secured else ())) for each in cluster.brokers))
     async with AsyncExitStack() as running:
         for each in cluster.brokers:
             await each.start()
             running.push_async_callback(each.kill)
         await asyncio.gather(*(each.ready() for each in cluster.brokers))
         yield cluster
-
-
-def _prepared(installed: Installed, node: Node, nodes: list[Node], folder: Path) -> ApacheBroker:
-    broker = ApacheBroker(installed, node, folder)
-    folder.mkdir(parents=True)
-    broker.properties_file.write_text(written(properties(node, nodes, folder / "data")))
-    return broker

@@ -1,9 +1,15 @@
 """Comparing topics with their declaration, and reading what the broker answers."""
 
+from collections import deque
+
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
+from aiokafka.structs import OffsetAndMetadata
 
-from pipeline.kafka.admin import Standing, TopicFacts, TopicRefused, compare, created_names, lag, new_topic
+from pipeline.errors import ServiceUnreachable
+from pipeline.kafka.admin import Admin, Standing, TopicFacts, TopicRefused, compare, created_names, lag, new_topic
+from pipeline.settings import KafkaSettings
 from schemas.topics import Topic
 
 TOPIC = Topic("requests", partitions=16, retention_ms=60_000)
@@ -55,3 +61,41 @@ def test_lag_counts_what_is_not_committed() -> None:
     """A group that has committed nothing lags by everything, and never by less than nothing."""
     first, second, third = (TopicPartition("requests", number) for number in range(3))
     assert lag({first: 10, second: 4, third: 2}, {first: 7, third: 5}) == {first: 3, second: 4, third: 0}
+
+
+class ScriptedOffsets:
+    """aiokafka's administration, whose answers about a group follow a script; the last one is given for ever."""
+
+    def __init__(self, *answers: dict[TopicPartition, OffsetAndMetadata] | Exception) -> None:
+        self._answers = deque(answers)
+
+    async def list_consumer_group_offsets(
+        self, _: str, *, partitions: list[TopicPartition]
+    ) -> dict[TopicPartition, OffsetAndMetadata]:
+        answer = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return {each: found for each, found in answer.items() if each in partitions}
+
+
+@pytest.mark.parametrize(
+    "first",
+    [GroupCoordinatorNotAvailableError(), GroupLoadInProgressError(), NotCoordinatorForGroupError(), {}],
+    ids=["none yet", "loading", "moved", "error that the client overlooks"],
+)
+async def test_committed_offsets_are_asked_for_again_while_nobody_knows_them(
+    first: dict[TopicPartition, OffsetAndMetadata] | Exception,
+) -> None:
+    """The first group of a new cluster, and every group whose broker was lost, goes through this."""
+    done, untouched = TopicPartition("requests", 0), TopicPartition("requests", 1)
+    known = {done: OffsetAndMetadata(7, ""), untouched: OffsetAndMetadata(-1, "")}
+    admin = Admin(ScriptedOffsets(first, known), KafkaSettings())  # type: ignore[arg-type]  # what it uses of it
+    assert await admin.committed("group", [done, untouched]) == {done: 7}
+
+
+async def test_committed_offsets_that_nobody_ever_knows_are_an_outage() -> None:
+    """Bounded as every request is."""
+    settings = KafkaSettings(request_timeout_ms=50, rebalance_timeout_ms=40, revoke_budget_seconds=0.01)
+    admin = Admin(ScriptedOffsets({}), settings)  # type: ignore[arg-type]  # what it uses of it
+    with pytest.raises(ServiceUnreachable, match="the request failed with TimeoutError"):
+        await admin.committed("group", [TopicPartition("requests", 0)])

@@ -176,10 +176,19 @@ def test_unknown_model_is_refused_by_name() -> None:
     assert "esrgan-of-tomorrow" in found.error.message
 
 
-@pytest.mark.parametrize("source", ["s3://shared/cat.jpg", "s3://ours/uploads/zoo/cat.jpg", "upload:cat.jpg"])
-def test_source_in_the_store_is_accepted_within_its_tenant(source: str) -> None:
+@pytest.mark.parametrize("tenant", ["zoo", "farm"])
+@pytest.mark.parametrize(
+    ("source", "bucket", "key"),
+    [
+        ("s3://shared/cat.jpg", "shared", "cat.jpg"),
+        ("s3://ours/uploads/{tenant}/cat.jpg", "ours", "uploads/{tenant}/cat.jpg"),
+        ("upload:cat.jpg", "ours", "uploads/{tenant}/cat.jpg"),
+    ],
+)
+def test_source_in_the_store_is_read_as_its_own_tenants(tenant: str, source: str, bucket: str, key: str) -> None:
     """Our own bucket shows a tenant its own uploads, and buckets that were opened show everybody theirs."""
-    assert job({**PLAIN, "source": source}).source.bucket in ("ours", "shared")
+    found = job({**PLAIN, "tenant": tenant, "source": source.format(tenant=tenant)}).source
+    assert (found.bucket, found.key) == (bucket, key.format(tenant=tenant))
 
 
 def test_refused_request_keeps_its_labels_only_when_they_are_sound() -> None:
