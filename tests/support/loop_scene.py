@@ -1,26 +1,33 @@
 """A worker's loop between lists: what it is given, what it says, and what it lets go of."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import orjson
 
+from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Position, Received
 from pipeline.settings import FetchSettings, StoreSettings
-from pipeline.storage.objects import StoredObject
+from pipeline.storage.jobs import Begun, Busy, JobKey, WornOut
+from pipeline.storage.objects import SourceFacts, StoredObject
 from pipeline.storage.sources import SourcePolicy
+from pipeline.worker.claims import Held
 from pipeline.worker.intake import Clocks, Job, Refused, Undecodable, accept
-from pipeline.worker.loop import Accept, Ports, Worker
+from pipeline.worker.loop import Worker
 from pipeline.worker.outcome import Done
-from pipeline.worker.upscale import Upscaled
-from schemas.events import JobEvent, Provenance
+from pipeline.worker.running import Running
+from pipeline.worker.settle import Accept, Handling, Ports
+from pipeline.worker.stop_rule import StopRule
+from pipeline.worker.verdict import Again
+from schemas.events import Event, JobEvent, Provenance, event_from
 from schemas.options import OutputFormat
 from schemas.topics import Lane
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DONE = Done(
-    Upscaled(StoredObject("b", "results/t/j/k.png", "ab" * 32, 9, OutputFormat.PNG, 8, 8), 2, 2, ()),
+    StoredObject("b", "results/t/j/k.png", "ab" * 32, 9, OutputFormat.PNG, 8, 8, SourceFacts(2, 2)),
     Provenance(model="m", weights_sha256="cd" * 32, precision="fp32", version="1"),
 )
 SOURCES = SourcePolicy.of(StoreSettings(), FetchSettings())
@@ -49,10 +56,15 @@ class Scene:
         """What reading raises once the records are handed out."""
         self.now: Callable[[], float] = lambda: 0.0
         self.log: list[tuple[str, object]] = []
-        self.doing: Callable[[Job], Awaitable[Done]] = self._done
-        self.saying: Callable[[JobEvent], Awaitable[None]] = self._hear
-        self.parking: Callable[[Received, Undecodable], Awaitable[None]] = self._park
+        self.doing: Callable[[Job], Coroutine[None, None, Done]] = self._done
+        self.saying: Callable[[Event], Coroutine[None, None, None]] = self._hear
+        self.parking: Callable[[Received, Why], Coroutine[None, None, None]] = self._park
         self.accepting: Accept = self._accept
+        self.claims = SceneClaims(self.log)
+        self.running = Running()
+        self.rule = StopRule()
+        self.stopped: list[str] = []
+        """Reasons for which the stop rule asked for the end."""
 
     async def lane(self, lane: Lane) -> AsyncIterator[Received]:
         for record in self._records:
@@ -69,14 +81,16 @@ class Scene:
 
     def worker(self, *, jobs_per_lane: int = 8) -> Worker:
         ports = Ports(
-            records=self,
-            do=self.doing,
+            claims=self.claims,
+            do=lambda job, begun: self.running.do(begun.key, self.doing(job)),
             say=self.saying,
-            announce=lambda event: self.log.append(("announce", event.job_id)),
+            hand_on=self._hand_on,
             park=self.parking,
-            pause=self._pause,
+            announce=lambda event: self.log.append(("announce", event.job_id)),
+            now=self.now,
         )
-        return Worker(ports, self.accepting, jobs_per_lane=jobs_per_lane, now=self.now)
+        handling = Handling(self.accepting, ports, self.running, self.rule, self.stopped.append)
+        return Worker(self, handling, jobs_per_lane=jobs_per_lane, in_hand=lambda lane, change: None)
 
     async def run(self, *, jobs_per_lane: int = 8) -> None:
         await self.worker(jobs_per_lane=jobs_per_lane).run()
@@ -89,17 +103,48 @@ class Scene:
     def said(self, kind: type[JobEvent]) -> list[JobEvent]:
         return [event for what, event in self.log if what == "say" and isinstance(event, kind)]
 
+    @property
+    def order(self) -> list[str]:
+        """What happened, without to whom."""
+        return [what for what, _ in self.log]
+
     def _accept(self, record: Received) -> Job | Refused | Undecodable:
         return accept(record, Clocks(wall=lambda: NOW, monotonic=self.now), SOURCES)
 
     async def _done(self, job: Job) -> Done:
         return DONE
 
-    async def _hear(self, event: JobEvent) -> None:
-        self.log.append(("say", event))
+    async def _hear(self, event: Event) -> None:
+        self.log.append(("say", event.data))
 
-    async def _park(self, record: Received, why: Undecodable) -> None:
+    async def _hand_on(self, record: Received, again: Again) -> None:
+        self.log.append(("hand on", again))
+
+    async def _park(self, record: Received, why: Why) -> None:
         self.log.append(("park", why.reason))
 
-    async def _pause(self, attempt: int) -> None:
-        self.log.append(("pause", attempt))
+
+class SceneClaims:
+    """Claims in a dictionary."""
+
+    def __init__(self, log: list[tuple[str, object]]) -> None:
+        self.ended: dict[JobKey, Event] = {}
+        self.beginnings: dict[JobKey, Busy | WornOut] = {}
+        """What to answer instead of handing a job over."""
+        self._log = log
+
+    async def begin(self, key: JobKey) -> Begun | Busy | WornOut | Event:
+        return self.ended.get(key) or self.beginnings.get(key) or Begun(key, "version", starts=1)
+
+    @asynccontextmanager
+    async def hold(self, begun: Begun) -> AsyncIterator[Held]:
+        held = Held(begun)
+        yield held
+        if held.begun:
+            self._log.append(("give back", begun.key.job_id))
+
+    async def end(self, key: JobKey, event: JobEvent, held: Held | None = None) -> Event:
+        self._log.append(("end", key.job_id))
+        if held:
+            held.begun = None
+        return self.ended.setdefault(key, event_from(event, source="/test", time=NOW))

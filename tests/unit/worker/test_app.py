@@ -16,6 +16,7 @@ from pipeline.settings import KafkaSettings, Settings, TelemetrySettings
 from pipeline.worker import app
 from pipeline.worker.intake import Job
 from pipeline.worker.outcome import Done
+from pipeline.worker.serve import serve
 from schemas.events import UpscaleCompleted
 from schemas.failures import FailureCode
 from tests.support.clock import run_virtual
@@ -51,7 +52,7 @@ class Play:
         loop = asyncio.get_running_loop()
         for second, event in events:
             loop.call_later(second, event)
-        code = await app.serve(
+        code = await serve(
             self.scene.worker(jobs_per_lane=1),
             cast("DeviceLane", self.lane),
             self.life,
