@@ -10,10 +10,10 @@ from time import monotonic
 from rich.console import Console
 
 from pipeline.embedded.stack import stack, worker
-from pipeline.errors import PipelineError
 from pipeline.settings import Settings
 from pipeline.telemetry.scrape import Sample, scrape, total
 from pipeline.tools.before_after import side_by_side
+from pipeline.tools.files import check_readable, make_folder
 from pipeline.tools.photographs import write_small
 from pipeline.tools.session import connect
 from pipeline.tools.submit import Asked, Ended, Picture, add_options, options_of, submit
@@ -34,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Exit code 0 when every picture was upscaled."""
     for path in arguments.pictures:
-        if not path.is_file():
-            raise PipelineError(f"{path}: no such file")
-    pictures = arguments.pictures or write_small(arguments.output / "before")
-    (arguments.output / "after").mkdir(parents=True, exist_ok=True)
+        check_readable(path)
+    options = options_of(arguments)
+    make_folder(arguments.output / "after")
+    pictures = arguments.pictures or write_small(make_folder(arguments.output / "before"))
     with TemporaryDirectory(prefix="upscale-demo-") as state:
-        return asyncio.run(_demo(pictures, options_of(arguments), arguments.output, Path(state), config))
+        return asyncio.run(_demo(pictures, options, arguments.output, Path(state), config))
 
 
 async def _demo(pictures: Sequence[Path], options: UpscaleOptions, folder: Path, state: Path, config: Settings) -> int:

@@ -1,19 +1,36 @@
 """Fixtures of the tests against real servers."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from pipeline.embedded.broker import Broker
-from pipeline.settings import KafkaSettings
+from pipeline.settings import KafkaSettings, StoreSettings
 from schemas.topics import Topics
 from tests.support.broker import broker_settings, created_topics, running_broker
+from tests.support.commands import Commands, command_line
+from tests.support.store import running_store
 
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """One broker for all tests of a run."""
     with running_broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def store_settings(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StoreSettings]:
+    """One store for all tests of a run."""
+    async with running_store(tmp_path_factory.mktemp("store")) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """The command line in processes of its own."""
+    with command_line(tmp_path_factory.mktemp("commands")) as running:
         yield running
 
 
