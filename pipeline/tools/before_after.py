@@ -8,6 +8,10 @@ GAP = 8
 """Pixels of white between the two."""
 
 
+LARGEST_PIXELS = 50_000_000
+"""Of a picture on a sheet: what a viewer opens at once, and far below what Pillow refuses as a bomb."""
+
+
 def side_by_side(before: Path, after: Path, target: Path) -> Path:
     """Write `before`, upright and enlarged bicubically to the size of `after`, left of `after`."""
     with Image.open(before) as small, Image.open(after) as large:

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from pipeline.embedded.broker import Broker
-from pipeline.settings import KafkaSettings, StoreSettings
+from pipeline.settings import KafkaSettings, Settings, StoreSettings, TelemetrySettings, environment
 from schemas.topics import Topics
 from tests.support.broker import broker_settings, created_topics, running_broker
 from tests.support.commands import Commands, command_line
@@ -44,3 +44,10 @@ def kafka(broker: Broker) -> KafkaSettings:
 async def topics(kafka: KafkaSettings) -> Topics:
     """The topics of `kafka`, created."""
     return await created_topics(kafka)
+
+
+@pytest.fixture
+def variables(kafka: KafkaSettings, topics: Topics, store_settings: StoreSettings) -> dict[str, str]:
+    """The environment of a deployment in which nothing is wrong; its topics are its own."""
+    assert topics.events.name.startswith(kafka.topic_prefix)
+    return environment(Settings(kafka=kafka, store=store_settings, telemetry=TelemetrySettings(port=0)))

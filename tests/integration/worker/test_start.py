@@ -6,21 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.embedded.process import free_port
-from pipeline.settings import KafkaSettings, Settings, StoreSettings, TelemetrySettings, environment
-from schemas.topics import Topics
 from tests.support.commands import Commands
 
 pytestmark = [pytest.mark.integration, pytest.mark.weights]
 
 START_SECONDS = 30
 """A start that fails has said so by then, on a busy machine too."""
-
-
-@pytest.fixture
-def variables(kafka: KafkaSettings, topics: Topics, store_settings: StoreSettings) -> dict[str, str]:
-    """An environment in which a worker would start."""
-    assert topics.events.name.startswith(kafka.topic_prefix)
-    return environment(Settings(kafka=kafka, store=store_settings, telemetry=TelemetrySettings(port=0)))
 
 
 @pytest.fixture
