@@ -35,8 +35,19 @@ def text(value: str | bytes | None) -> str:
     return value if isinstance(value, str) else (value or b"").decode()
 
 
-def send(servers: str, topic: str, value: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> None:
-    """Return once the broker has the record."""
+def send(
+    servers: str, topic: str, value: bytes, *, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
+) -> tuple[int, int]:
+    """The partition and offset of the record, once the broker has it."""
+    delivered: list[confluent_kafka.Message] = []
     producer = confluent_kafka.Producer({"bootstrap.servers": servers})
-    producer.produce(topic, value, headers=list(headers))
-    assert producer.flush(SILENCE_SECONDS) == 0
+    producer.produce(
+        topic, value, key=key, headers=list(headers), on_delivery=lambda _, message: delivered.append(message)
+    )
+    producer.flush(SILENCE_SECONDS)
+    [message] = delivered
+    assert message.error() is None
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    return partition, offset
