@@ -188,6 +188,23 @@ async def test_downloaded_result_is_verified_before_it_appears(store: Store, tmp
     assert entries(tmp_path) == [path]
 
 
+async def test_file_that_cannot_be_read_is_named_and_nothing_is_stored(store: Store, tmp_path: Path) -> None:
+    """A file may go between being named and being sent."""
+    with pytest.raises(TransferFailed, match=rf"^{tmp_path}/gone\.png: cannot be read: No such file or directory$"):
+        await upload(store, "acme", tmp_path / "gone.png")
+    assert (await store.s3.list_objects_v2(Bucket=store.settings.bucket))["KeyCount"] == 0
+
+
+async def test_result_that_cannot_be_written_is_named_with_the_reason(store: Store, tmp_path: Path) -> None:
+    """A folder that is gone, or in the place of the file; nothing half is left."""
+    stored = await store_result(store, Picture(b"picture"), make_identity(), version="1")
+    (tmp_path / "folder.png").mkdir()
+    for path, reason in (("gone/a.png", "No such file or directory"), ("folder.png", "Is a directory")):
+        with pytest.raises(TransferFailed, match=rf"^{tmp_path}/{path}: cannot be written: {reason}$"):
+            await download(store, stored, tmp_path / path)
+    assert entries(tmp_path) == [tmp_path / "folder.png"]
+
+
 async def test_client_is_shut_off_from_the_machines_aws_set_up(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 from aiobotocore.client import AioBaseClient
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, SSLError
+from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError, SSLError
 from pydantic import SecretStr
 
 from pipeline.errors import JobFailed, ServiceRefused, ServiceUnreachable
@@ -302,10 +302,11 @@ async def test_check_tells_the_operator_what_is_wrong_and_what_to_set(
         (ConnectTimeoutError(endpoint_url="x"), "no connection within 5 s"),
         (ReadTimeoutError(endpoint_url="x"), "no answer within 30 s"),
         (SSLError(endpoint_url="x", error="secret"), "its certificate is not trusted"),
+        (NoCredentialsError(), "no access key is set, and the AWS chain has none"),
     ],
 )
 def test_trouble_with_the_connection_is_told_apart(error: Exception, words: str) -> None:
-    """The operator learns whether to look at the network, the server or the certificate."""
+    """The operator learns whether to look at the network, the server, the certificate or the settings."""
     message = str(explain(error, StoreSettings()))
     assert words in message
     assert "AWS, region us-east-1" in message
