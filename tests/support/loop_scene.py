@@ -117,11 +117,6 @@ class Scene:
     def said(self, kind: type[JobEvent]) -> list[JobEvent]:
         return [event for what, event in self.log if what == "say" and isinstance(event, kind)]
 
-    @property
-    def order(self) -> list[str]:
-        """What happened, without to whom."""
-        return [what for what, _ in self.log]
-
     def _accept(self, record: Received) -> Job | Refused | Undecodable:
         return accept(record, Clocks(wall=lambda: NOW, monotonic=self.now), SOURCES)
 

@@ -15,6 +15,7 @@ SAMPLES: dict[str, str] = {
     "UPSCALE_KAFKA__SECURITY_PROTOCOL": "SSL",
     "UPSCALE_KAFKA__SASL_MECHANISM": "SCRAM-SHA-512",
     "UPSCALE_KAFKA__SESSION_TIMEOUT_MS": "45000",
+    "UPSCALE_INTAKE__LEASE_SECONDS": "7.5",
     "UPSCALE_KAFKA__REBALANCE_TIMEOUT_MS": "21000",
     "UPSCALE_KAFKA__REQUEST_TIMEOUT_MS": "31000",
     "UPSCALE_STORE__ENDPOINT": "http://127.0.0.1:8333",
@@ -212,3 +213,11 @@ def test_settings_are_frozen_and_know_their_names() -> None:
 def test_rooms_are_settings_classes_of_their_own() -> None:
     """Each room takes its own part and cannot see the others'."""
     assert all(isinstance(field.default, BaseModel) for field in Settings.model_fields.values())
+
+
+def test_lease_is_half_of_the_session_unless_said_otherwise() -> None:
+    """A dead worker's jobs are free when its records come to another."""
+    assert load({}).lease_seconds == 15.0
+    assert load({"UPSCALE_KAFKA__SESSION_TIMEOUT_MS": "9000"}).lease_seconds == 4.5
+    with pytest.raises(InvalidSettings, match=r"^UPSCALE_INTAKE__LEASE_SECONDS: .* got 30 s and 30000 ms$"):
+        load({"UPSCALE_INTAKE__LEASE_SECONDS": "30"})
