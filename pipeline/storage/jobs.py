@@ -107,7 +107,10 @@ def judge(body: Mapping[str, Any], age_seconds: float, rules: Rules) -> int | Bu
     if "event" in body:
         return Ended(body["event"])
     owner, starts = body["owner"], body["starts"]
-    if owner and owner != rules.owner and age_seconds < rules.lease_seconds:
+    if owner == rules.owner:
+        # We live, so nobody has died of it: the answer to our own write was lost, or the record came back to us.
+        return int(starts) - 1
+    if owner and age_seconds < rules.lease_seconds:
         return Busy()
     return WornOut(starts) if starts >= rules.max_starts else int(starts)
 
@@ -142,9 +145,11 @@ async def end(store: Store, key: JobKey, event: Mapping[str, Any], begun: Begun 
 
 async def end_idle(store: Store, key: JobKey, event: Mapping[str, Any], rules: Rules) -> bool:
     """End the job with `event` if nobody works on it, and before anybody does; whether we have. Raises as `begin`."""
-    seen = None
-    while await _write(store, key, {"event": dict(event)}, seen) is None:
+    seen, ours = None, {"event": dict(event)}
+    while await _write(store, key, ours, seen) is None:
         found = await _read(store, key)
+        if found and found.body == ours:
+            return True
         if found and isinstance(judge(found.body, found.age_seconds, rules), (Busy, Ended)):
             return False
         seen = found.version if found else None

@@ -102,8 +102,12 @@ def test_probe_that_fails_otherwise_leaves_the_breaker_closed(error: Exception) 
 
     async def outage_then_error() -> None:
         errors = [JobFailed(AWAY, "the object store does not answer"), error]
+
+        async def next_error() -> None:
+            raise errors.pop(0)
+
         with pytest.raises(type(error)):
-            await outage.breaker.call(lambda: raising(errors.pop(0))())
+            await outage.breaker.call(next_error)
 
     outage = Outage(ends=0.0)
     run_virtual(outage_then_error())
