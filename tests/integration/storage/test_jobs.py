@@ -39,7 +39,7 @@ def event(said_by: str) -> dict[str, str]:
 
 
 async def begun(store: Store, rules: Rules = A) -> Begun:
-    found = await jobs.begin(store, KEY, rules)
+    found = await jobs.begin(store, KEY, rules, alone=True)
     assert isinstance(found, Begun)
     return found
 

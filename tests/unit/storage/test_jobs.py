@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.storage.jobs import Busy, Ended, JobKey, Rules, WornOut, judge
+from pipeline.storage.jobs import Busy, Ended, JobKey, Rules, Suspect, WornOut, judge
 
 RULES = Rules("b", lease_seconds=15.0, max_starts=3)
 
@@ -26,10 +26,24 @@ def test_job_may_be_taken_when_nobody_lives_who_has_it(
     body: dict[str, object], age: float, answer: int | Busy | WornOut | Ended
 ) -> None:
     """And when too many have died of it, not even then."""
-    assert judge(body, age, RULES) == answer
+    assert judge(body, age, RULES, alone=True) == answer
 
 
 def test_each_generation_of_each_tenants_job_has_an_object_of_its_own() -> None:
     """What ended one of them says nothing of the others."""
     assert JobKey("acme", "job-1").path == "jobs/acme/job-1/0.json"
     assert JobKey("acme", "job-1", replay=2).path == "jobs/acme/job-1/2.json"
+
+
+@pytest.mark.parametrize(("starts", "answer"), [(0, 0), (1, 1), (2, Suspect()), (3, WornOut(3))])
+def test_last_start_of_a_job_is_for_a_worker_that_begins_no_other_suspect(
+    starts: int, answer: int | Suspect | WornOut
+) -> None:
+    """Those that were in hand with a picture that kills would be worn out by it, and be given up with it."""
+    assert judge({"owner": "a", "starts": starts}, 60.0, RULES, alone=False) == answer
+
+
+def test_only_start_of_a_job_needs_no_worker_of_its_own() -> None:
+    """Where one is allowed nothing is suspected before it."""
+    once = Rules("b", lease_seconds=15.0, max_starts=1)
+    assert judge({"owner": "", "starts": 0}, 0.0, once, alone=False) == 0

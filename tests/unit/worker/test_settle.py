@@ -231,7 +231,7 @@ async def test_job_whose_workers_died_of_it_is_parked_and_fails_and_is_not_execu
     """Its caller learns the code, and the operator has the record."""
     bench = Bench(max_starts=2)
     for name in ("first", "second"):
-        await bench.claims(name, lease_seconds=0.0).begin(KEY)
+        await bench.claims(name, lease_seconds=0.0).begin(KEY, alone=True)
     bench.log.clear()
     await bench.settle(record(), bench.handled_by("third", lease_seconds=0.0))
     assert bench.log == ["parked", "ended", "said", "let go"]
@@ -246,6 +246,40 @@ async def test_heir_of_a_dead_worker_knows_which_start_it_is() -> None:
     await bench.claims("dead").begin(KEY)
     await bench.settle(record(), bench.handled_by("heir", lease_seconds=0.0))
     assert bench.executed == [2]
+
+
+async def test_jobs_that_two_workers_died_with_are_begun_one_after_the_other() -> None:
+    """One of them may have killed the others' workers: when it kills again, they have not been begun beside it."""
+    bench = Bench()
+    suspects = [JobKey("default", f"job-{number}") for number in range(3)]
+    for name in ("first", "second"):
+        for key in suspects:
+            await bench.claims(name, lease_seconds=0.0).begin(key)
+    seen: list[list[int]] = []
+
+    async def look() -> None:
+        await asyncio.sleep(0)
+        seen.append(sorted(bench.objects.body(key).get("starts", 0) for key in suspects))
+
+    bench.meanwhile = look
+    heir = bench.handled_by("heir", lease_seconds=0.0)
+    await asyncio.gather(*(bench.settle(record(job_id=key.job_id), heir) for key in suspects))
+    assert seen == [[2, 2, 3], [0, 2, 3], [0, 0, 3]]
+    assert bench.executed == [3, 3, 3]
+
+
+async def test_jobs_that_nobody_suspects_do_not_wait_for_one_that_is() -> None:
+    """One dead worker, or a job on its last start, costs the others nothing."""
+    bench = Bench()
+    for name in ("first", "second"):
+        await bench.claims(name, lease_seconds=0.0).begin(KEY)
+    await bench.claims("second").begin(JobKey("default", "job-2"))
+    all_at_work = asyncio.Barrier(3)
+    bench.meanwhile = all_at_work.wait
+    heir = bench.handled_by("heir", lease_seconds=0.0)
+    async with asyncio.timeout(5.0):
+        await asyncio.gather(*(bench.settle(record(job_id=f"job-{number}"), heir) for number in (1, 2, 3)))
+    assert sorted(bench.executed) == [1, 2, 3]
 
 
 async def test_job_that_cannot_be_done_here_is_given_back_and_stays() -> None:
