@@ -226,7 +226,8 @@ class Settings(BaseModel):
         if self.intake.lease_seconds * 1000 >= self.kafka.session_timeout_ms:
             # A dead worker's records come to another when the session ends, and would find its jobs still leased.
             raise ValueError(
-                "intake lease_seconds: must be shorter than kafka session_timeout_ms, got "
+                f"{variable('intake', 'lease_seconds')} must be shorter than "
+                f"{variable('kafka', 'session_timeout_ms')}, got "
                 f"{self.intake.lease_seconds * 1000:.0f} ms and {self.kafka.session_timeout_ms} ms"
             )
         return self
