@@ -11,10 +11,11 @@ from schemas.topics import TIERS
 
 ASKED = st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats(allow_nan=True) | st.text(max_size=3)
 ERRORS = st.builds(lambda code, asked: JobFailed(code, "no", {RETRY_AFTER: asked}), st.sampled_from(FailureCode), ASKED)
-LEFT = st.none() | st.floats(allow_nan=False)
+LEFT = st.none() | st.floats(-10.0, 4000.0) | st.floats(allow_nan=False)
+ATTEMPTS = st.integers(1, 5) | st.integers(1, 10**6)
 
 
-@given(ERRORS, st.integers(1, 10**6), LEFT)
+@given(ERRORS, ATTEMPTS, LEFT)
 def test_verdict_retries_only_what_may_help_as_often_as_allowed_and_in_time(
     error: JobFailed, attempt: int, left: float | None
 ) -> None:
