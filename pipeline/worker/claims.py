@@ -10,7 +10,7 @@ import structlog
 from pipeline.errors import JobFailed
 from pipeline.storage import jobs
 from pipeline.storage.client import Store
-from pipeline.storage.jobs import Begun, Busy, Ended, JobKey, Rules, WornOut
+from pipeline.storage.jobs import Begun, Busy, Ended, JobKey, Rules, Suspect, WornOut
 from pipeline.telemetry import metrics
 from pipeline.worker.breaker import Breaker
 from schemas import codec
@@ -40,9 +40,9 @@ class Claims:
         self._breaker = breaker
         self._event_source = event_source
 
-    async def begin(self, key: JobKey) -> Begun | Busy | WornOut | Event:
-        """Take the job, or learn why not: an event is the one it ended with."""
-        found = await self._breaker.call(lambda: jobs.begin(self._store, key, self._rules))
+    async def begin(self, key: JobKey, *, alone: bool = False) -> Begun | Busy | Suspect | WornOut | Event:
+        """Take the job, or learn why not: an event is the one it ended with. `alone` as in `jobs.begin`."""
+        found = await self._breaker.call(lambda: jobs.begin(self._store, key, self._rules, alone=alone))
         if isinstance(found, Begun) and found.starts > 1:
             metrics.RESTARTS.inc()
             log.warning("job_begun_again", job_id=key.job_id, starts=found.starts)

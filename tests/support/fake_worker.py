@@ -22,7 +22,7 @@ from pipeline.worker.intake import Job
 from pipeline.worker.outcome import Done
 from pipeline.worker.settle import Ports
 from schemas.events import Event
-from tests.support.crash_points import Crash, CrashPoint
+from tests.support.crash_points import Crash, CrashPoint, kill_nine
 from tests.support.fake_device import INSTANT, PROFILE, LatencyLaw, answer_the_self_test, fake_load
 from tests.support.history import Begun, Ended
 from tests.support.recorder import Recorder
@@ -36,11 +36,24 @@ class FakeWorker:
     """May be shared with others."""
     law: LatencyLaw = INSTANT
     crash: Crash | None = None
+    deadly: str = ""
+    """Job that kills the worker whenever it is begun, as a picture may whose decoder takes the machine's memory."""
 
     def argv(self) -> list[str]:
         law = (str(self.law.setup_seconds), str(self.law.seconds_per_megapixel))
         crash = ("--crash", str(self.crash)) if self.crash else ()
-        return [sys.executable, "-m", __name__, "--journal", str(self.journal), "--law", *law, *crash]
+        return [
+            sys.executable,
+            "-m",
+            __name__,
+            "--journal",
+            str(self.journal),
+            "--law",
+            *law,
+            *crash,
+            "--deadly",
+            self.deadly,
+        ]
 
 
 @asynccontextmanager
@@ -59,12 +72,14 @@ async def fake_worker(folder: Path, local: Settings, how: FakeWorker) -> AsyncIt
         yield child
 
 
-def journaled(ports: Ports, recorder: Recorder, reached: Callable[[CrashPoint], None]) -> Ports:
-    """`ports` that write down what is begun and ended, and say which points they reach."""
+def journaled(ports: Ports, recorder: Recorder, reached: Callable[[CrashPoint], None], deadly: str) -> Ports:
+    """`ports` that write down what is begun and ended, say which points they reach, and die of one job."""
 
     async def do(job: Job, begun: jobs.Begun) -> Done:
         facts = {"tenant": job.request.tenant, "job_id": job.request.job_id, "worker": os.getpid()}
         recorder.write(Begun(at=monotonic(), **facts))
+        if job.request.job_id == deadly:
+            kill_nine()
         try:
             done = await ports.do(job, begun)
         finally:
@@ -84,12 +99,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--law", type=float, nargs=2, required=True, metavar=("SETUP", "PER_MEGAPIXEL"))
     parser.add_argument("--crash", type=Crash.parse)
+    parser.add_argument("--deadly", default="")
     told = parser.parse_args(argv)
     reached: Callable[[CrashPoint], None] = told.crash.reached if told.crash else lambda _: None
     answer_the_self_test()
     load = fake_load(LatencyLaw(*told.law), half_way=lambda: reached(CrashPoint.LAUNCH))
     with Recorder(told.journal) as recorder:
-        return app.run(settings.load(), PROFILE, load, around=lambda ports: journaled(ports, recorder, reached))
+        return app.run(
+            settings.load(), PROFILE, load, around=lambda ports: journaled(ports, recorder, reached, told.deadly)
+        )
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ class SceneClaims:
         """What to answer instead of handing a job over."""
         self._log = log
 
-    async def begin(self, key: JobKey) -> Begun | Busy | WornOut | Event:
+    async def begin(self, key: JobKey, *, alone: bool = False) -> Begun | Busy | WornOut | Event:
         return self.ended.get(key) or self.beginnings.get(key) or Begun(key, "version", starts=1)
 
     @asynccontextmanager

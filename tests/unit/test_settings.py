@@ -133,6 +133,14 @@ def test_environment_hands_the_same_settings_to_a_child() -> None:
             ],
         ),
         (
+            {"UPSCALE_INTAKE__LEASE_SECONDS": "6", "UPSCALE_KAFKA__SESSION_TIMEOUT_MS": "6000"}
+            | {"UPSCALE_KAFKA__HEARTBEAT_INTERVAL_MS": "2000"},
+            [
+                "UPSCALE_*: UPSCALE_INTAKE__LEASE_SECONDS must be shorter than UPSCALE_KAFKA__SESSION_TIMEOUT_MS, got "
+                "6000 ms and 6000 ms"
+            ],
+        ),
+        (
             {"UPSCALE_STORE__SECRET_KEY": "hunter2"},
             ["UPSCALE_STORE__*: access_key and secret_key must be set together or not at all"],
         ),
@@ -200,6 +208,11 @@ def test_secrets_are_not_in_the_representation() -> None:
 def test_lists_are_written_with_commas_or_as_json(text: str) -> None:
     """People write commas, programs write JSON."""
     assert load({"UPSCALE_STORE__SOURCE_BUCKETS": text}).store.source_buckets == ("a", "b")
+
+
+def test_worker_without_a_lease_may_have_any_session() -> None:
+    """A single worker takes jobs over at once."""
+    assert load({"UPSCALE_INTAKE__LEASE_SECONDS": "0"}).intake.lease_seconds == 0
 
 
 def test_settings_are_frozen_and_know_their_names() -> None:
