@@ -136,8 +136,8 @@ def test_environment_hands_the_same_settings_to_a_child() -> None:
             {"UPSCALE_INTAKE__LEASE_SECONDS": "6", "UPSCALE_KAFKA__SESSION_TIMEOUT_MS": "6000"}
             | {"UPSCALE_KAFKA__HEARTBEAT_INTERVAL_MS": "2000"},
             [
-                "UPSCALE_*: UPSCALE_INTAKE__LEASE_SECONDS must be shorter than UPSCALE_KAFKA__SESSION_TIMEOUT_MS, got "
-                "6000 ms and 6000 ms"
+                "UPSCALE_INTAKE__LEASE_SECONDS: must be shorter than the session of "
+                "UPSCALE_KAFKA__SESSION_TIMEOUT_MS, got 6 s and 6000 ms"
             ],
         ),
         (
