@@ -24,6 +24,8 @@ class MemoryJobs:
         self.hanging = False
         self.log: list[str] = []
         """What was written: `held`, by a beginning or a sign of life, `given back` or `ended`."""
+        self.tries = 0
+        """Writes that were asked for, the refused ones included."""
         self._objects: dict[str, tuple[str, bytes, datetime]] = {}
         self._writes = 0
 
@@ -37,6 +39,7 @@ class MemoryJobs:
         return found
 
     async def put_object(self, **parameters: Any) -> dict[str, Any]:
+        self.tries += 1
         await self._answering()
         found = self._objects.get(parameters["Key"])
         if "IfNoneMatch" in parameters and found is not None:
