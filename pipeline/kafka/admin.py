@@ -21,6 +21,8 @@ from pipeline.kafka.connection import answering_servers, connect, connection_opt
 from pipeline.settings import KafkaSettings
 from schemas.topics import Topic
 
+SPREAD_SECONDS = 0.1
+"""Between questions for a topic that was just created: a broker answers the creation before all have heard of it."""
 TOPIC_EXISTS = 36
 """Kafka's error code TOPIC_ALREADY_EXISTS."""
 UNSETTLED = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
@@ -79,13 +81,20 @@ class Admin:
         found = await self.facts()
         missing = [topic for topic in wanted if topic.name not in found]
         created = await self._create(missing) if missing else frozenset[str]()
-        found = await self.facts()
+        found = await self._known(created)
         return [
             TopicReport(topic.name, Standing.CREATED, _size(topic.partitions))
             if topic.name in created
             else compare(topic, found.get(topic.name), self._settings.replication_factor)
             for topic in wanted
         ]
+
+    async def _known(self, created: frozenset[str]) -> dict[str, TopicFacts]:
+        """What there is, once every broker that may be asked has heard of what was created a moment ago."""
+        async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+            while not created <= (found := await self.facts()).keys():
+                await asyncio.sleep(SPREAD_SECONDS)
+        return found
 
     async def check(self, topics: Iterable[Topic]) -> list[TopicReport]:
         """Compare without changing anything. Raises `ServiceUnreachable`."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import aiohttp
+from botocore.exceptions import IncompleteReadError
 
 from pipeline.errors import JobFailed
 from pipeline.settings import FetchSettings
@@ -68,6 +69,8 @@ async def fetch_object(store: Store, bucket: str, key: str, settings: FetchSetti
 def explain_source(error: Exception) -> JobFailed:
     """An error of the store while it was asked for a source, in the caller's words."""
     match meaning(error):
+        case Meaning.PASSING if not isinstance(error, IncompleteReadError):
+            return JobFailed(FailureCode.STORE_UNAVAILABLE, "the object store does not answer")
         case Meaning.PASSING:
             return JobFailed(FailureCode.SOURCE_UNAVAILABLE, "source: the object store does not hand it out at present")
         case Meaning.CREDENTIALS:

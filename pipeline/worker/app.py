@@ -22,6 +22,7 @@ from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel, load
 from pipeline.imaging.header import Limits
+from pipeline.kafka.admin import administration
 from pipeline.kafka.consume import Consumer
 from pipeline.kafka.follow import follow
 from pipeline.kafka.offsets import OffsetLedger
@@ -113,6 +114,8 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
             "polling retries": polling(retries, monotonic),
         }
         await opened.enter_async_context(health.serve(config.telemetry, live=live, ready={"lifecycle": life.not_ready}))
+        async with administration(config.kafka) as admin:
+            await admin.require(topic.name for topic in topics.all())
         publisher = await opened.enter_async_context(Publisher(config.kafka))
         outbox = Outbox(publisher, topics, config.telemetry.event_source, breakers.broker)
         announcer = await opened.enter_async_context(Announcer(outbox.mention, monotonic))

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from pipeline.embedded.process import free_port
 from pipeline.errors import ServiceUnreachable
+from pipeline.kafka import connection
 from pipeline.kafka.admin import administration
 from pipeline.kafka.publish import Publisher
 from pipeline.settings import KafkaSettings
@@ -31,6 +32,12 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     listener = Secured(free_port(), keystore(make_authority(folder)))
     with required(), outliving_loops(apache_kafka(folder, secured=listener)):
         yield listener
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handshake takes longer than a start may wait when the machine tests other things too."""
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 60.0)
 
 
 def settings(secured: Secured, **changed: object) -> KafkaSettings:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.embedded.process import free_port
+from schemas.topics import declare
 from tests.support.commands import Commands
 
 pytestmark = [pytest.mark.integration, pytest.mark.weights]
@@ -89,7 +90,7 @@ def test_worker_without_its_topics_names_them_and_the_command(commands: Commands
     """Topics are not made by a role; everything that was started before is closed again."""
     told = one_line(failed_start(commands, variables | {"UPSCALE_KAFKA__TOPIC_PREFIX": "absent"}))
     assert told == (
-        "upscale worker: missing on the broker: absent.requests.bulk, absent.requests.interactive; "
+        f"upscale worker: missing on the broker: {', '.join(sorted(topic.name for topic in declare('absent').all()))}; "
         "`upscale topics create` makes them"
     )
 
