@@ -21,8 +21,6 @@ from pipeline.kafka.connection import answering_servers, connect, connection_opt
 from pipeline.settings import KafkaSettings
 from schemas.topics import Topic
 
-SPREAD_SECONDS = 0.1
-"""Between questions for a topic that was just created: a broker answers the creation before all have heard of it."""
 TOPIC_EXISTS = 36
 """Kafka's error code TOPIC_ALREADY_EXISTS."""
 UNSETTLED = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
@@ -93,7 +91,7 @@ class Admin:
         """What there is, once every broker that may be asked has heard of what was created a moment ago."""
         async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
             while not created <= (found := await self.facts()).keys():
-                await asyncio.sleep(SPREAD_SECONDS)
+                continue
         return found
 
     async def check(self, topics: Iterable[Topic]) -> list[TopicReport]:

@@ -69,7 +69,7 @@ async def fetch_object(store: Store, bucket: str, key: str, settings: FetchSetti
 def explain_source(error: Exception) -> JobFailed:
     """An error of the store while it was asked for a source, in the caller's words."""
     match meaning(error):
-        case Meaning.PASSING if not isinstance(error, IncompleteReadError):
+        case Meaning.PASSING if not isinstance(error, (IncompleteReadError, aiohttp.ClientPayloadError)):
             return JobFailed(FailureCode.STORE_UNAVAILABLE, "the object store does not answer")
         case Meaning.PASSING:
             return JobFailed(FailureCode.SOURCE_UNAVAILABLE, "source: the object store does not hand it out at present")
