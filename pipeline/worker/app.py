@@ -27,6 +27,7 @@ from pipeline.kafka.follow import follow
 from pipeline.kafka.offsets import OffsetLedger
 from pipeline.kafka.publish import Publisher
 from pipeline.kafka.records import Received
+from pipeline.kafka.retry import group_of_retries
 from pipeline.lifecycle import Exit, Lifecycle
 from pipeline.settings import ImageSettings, Settings
 from pipeline.storage import client as storage
@@ -102,7 +103,7 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
     life = Lifecycle()
     topics = declare(config.kafka.topic_prefix, partitions=config.kafka.partitions)
     requests = Consumer(config.kafka, topics.request_lanes, OffsetLedger())
-    retries = Consumer(config.kafka, topics.retry_lanes, OffsetLedger(), group=f"{config.kafka.group}.retries")
+    retries = Consumer(config.kafka, topics.retry_lanes, OffsetLedger(), group=group_of_retries(config.kafka.group))
     breakers = _breakers(requests)
     async with AsyncExitStack() as opened:
         lag = await opened.enter_async_context(LoopLag())
