@@ -184,6 +184,8 @@ class IntakeSettings(Room):
     """Decoded source pixels in memory; one picture larger than this is still taken, alone."""
     max_bytes: Positive = 512 * 2**20
     """Fetched source bytes in memory."""
+    tenant_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of pixels and bytes, what one tenant may hold while others wait; alone it may hold all."""
     lease_seconds: Annotated[float, Field(ge=0)] = 15.0
     """A job is left to the worker that began it until that has been silent for so long; 0 takes it over at once, which
     suits a single worker. Must be shorter than the group's session, or a dead worker's jobs wait for it."""

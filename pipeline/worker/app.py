@@ -52,6 +52,7 @@ from pipeline.worker.serve import serve
 from pipeline.worker.settle import Accept, Handling, Ports
 from pipeline.worker.steps import Rooms, do, launch
 from pipeline.worker.stop_rule import StopRule
+from pipeline.worker.tempo import Tempo, watch
 from schemas.events import CancelRequested, Event
 from schemas.failures import FailureCode
 from schemas.options import DEFAULT_MODEL
@@ -124,8 +125,8 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
             return Exit.INTERNAL
         await opened.enter_async_context(both(requests, retries))
         claims = Claims(rooms.store, _rules(config), breakers.store, config.telemetry.event_source)
-        running = Running()
-        ports = around(_ports(rooms, outbox, claims, running))
+        running, tempo = Running(), Tempo(monotonic)
+        ports = around(_ports(rooms, outbox, claims, running, tempo))
         worker = Worker(
             requests,
             Handling(_intake(config), ports, running, StopRule(), life.fail),
@@ -139,6 +140,7 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
             drain_seconds=config.intake.drain_seconds,
             companions={
                 "returning": _returning(retries, outbox).run(),
+                "watching the lag": watch(requests.behind, tempo),
                 "cancelling": _cancelling(config, topics, running, claims, ports),
             },
         )
@@ -163,9 +165,12 @@ def _breakers(requests: Consumer) -> _Breakers:
     return breakers
 
 
-def _ports(rooms: Rooms, outbox: Outbox, claims: Claims, running: Running) -> Ports:
+def _ports(rooms: Rooms, outbox: Outbox, claims: Claims, running: Running, tempo: Tempo) -> Ports:
     async def work(job: Job, begun: Begun) -> Done:
-        return await running.do(begun.key, do(job, begun, rooms))
+        with tempo.working():
+            done = await running.do(begun.key, do(job, begun, rooms))
+        tempo.did(job.lane, done.stored.source.width * done.stored.source.height / 1e6)
+        return done
 
     async def say(event: Event) -> None:
         await rooms.announcer.conclude(event, outbox.say)
@@ -240,7 +245,7 @@ def _intake(config: Settings) -> Accept:
 @asynccontextmanager
 async def _rooms(config: Settings, device: DeviceLane, announcer: Announcer, breaker: Breaker) -> AsyncIterator[Rooms]:
     """The rooms of the data path. The store is asked first: what is not there is told before anything is loaded."""
-    profile = device.profile
+    profile, share = device.profile, config.intake.tenant_share
     with ThreadPoolExecutor(PIXEL_THREADS, "pixels") as threads:
         async with (
             storage.connect(config.store) as store,
@@ -261,8 +266,8 @@ async def _rooms(config: Settings, device: DeviceLane, announcer: Announcer, bre
                 store_breaker=breaker,
                 announcer=announcer,
                 threads=threads,
-                bytes=Budget(config.intake.max_bytes, metrics.IN_FLIGHT_BYTES.set),
-                pixels=Budget(config.intake.max_pixels, metrics.IN_FLIGHT_PIXELS.set),
+                bytes=Budget(config.intake.max_bytes, metrics.IN_FLIGHT_BYTES.set, tenant_share=share),
+                pixels=Budget(config.intake.max_pixels, metrics.IN_FLIGHT_PIXELS.set, tenant_share=share),
                 fetching=config.fetch,
                 limits=config.image,
             )
