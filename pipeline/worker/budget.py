@@ -67,6 +67,8 @@ class Budget:
 
     def _give_back(self, amount: int, tenant: str) -> None:
         self._used[tenant] -= amount
+        if not self._used[tenant]:
+            del self._used[tenant]
         self._admit()
 
     def _admit(self) -> None:
