@@ -34,9 +34,9 @@ DEAD_LETTER_HEADERS = frozenset(
 )
 """All that parking adds to a record."""
 
-DEAD_LETTER_HANDLED = "dlq-handled"
+MARKED = "mark-letter"
 """On a mark, a record of the dead-letter topic that is no letter: which one was dealt with, PARTITION/OFFSET."""
-DEAD_LETTER_OUTCOME = "dlq-outcome"
+MARK_OUTCOME = "mark-outcome"
 """On a mark: how, `replayed` or `dropped`."""
 
 ATTEMPT = "x-attempt"

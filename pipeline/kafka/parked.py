@@ -150,13 +150,13 @@ def understood(record: Record) -> Letter | Mark:
 
 def mark_headers(place: Place, outcome: Outcome) -> Headers:
     """The headers of a mark."""
-    return ((topics.DEAD_LETTER_HANDLED, str(place).encode()), (topics.DEAD_LETTER_OUTCOME, outcome.encode()))
+    return ((topics.MARKED, str(place).encode()), (topics.MARK_OUTCOME, outcome.encode()))
 
 
 def _mark(headers: dict[str, bytes]) -> Mark | None:
     try:
-        place = Place.parse(_text(headers, topics.DEAD_LETTER_HANDLED))
-        return Mark(place, Outcome(_text(headers, topics.DEAD_LETTER_OUTCOME)))
+        place = Place.parse(_text(headers, topics.MARKED))
+        return Mark(place, Outcome(_text(headers, topics.MARK_OUTCOME)))
     except ValueError:
         return None
 

@@ -103,7 +103,7 @@ def _row(name: str, backlog: Backlog, report: Report) -> tuple[str, ...]:
     figures = _figures(name, backlog, report)
     return (
         name,
-        str(backlog.messages),
+        f"{backlog.messages:,}",
         _told(figures["oldest_seconds"], duration),
         _told(figures["megapixels"], lambda value: f"{value:,.1f}"),
         _told(figures["work_seconds"], duration),
