@@ -11,26 +11,22 @@ from pipeline.kafka.publish import Publisher
 from pipeline.settings import IntakeSettings, KafkaSettings, Settings
 from pipeline.tools import topics as tool
 from schemas import codec
-from schemas.events import Provenance, ResultObject, UpscaleCompleted, event_from
-from schemas.options import OutputFormat
+from schemas.events import UpscaleCompleted, event_from
 from schemas.topics import Lane, Topics
+from tests.support import job_events
 from tests.support.letters import park_all
 from tests.support.requests import make_received
 from tests.support.streams import consuming, put, take
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 ENDED = datetime(2026, 1, 2, 3, 4, 10, tzinfo=UTC)
 
 
-def completed(job_id: str, side: int, seconds: float) -> UpscaleCompleted:
-    return UpscaleCompleted(
-        job_id=job_id,
-        result=ResultObject(url="s3://b/k", sha256="ab" * 32, size=1, format=OutputFormat.PNG, width=8, height=8),
-        provenance=Provenance(model="m", weights_sha256="cd" * 32, precision="fp32", version="1"),
-        source_width=side,
-        source_height=side,
-        processing_seconds=seconds,
-    )
+def completed(job_id: str, side: int) -> UpscaleCompleted:
+    """Of a square picture, in five seconds."""
+    like = job_events.completed(side, side, scale=1)
+    return like.model_copy(update={"job_id": job_id, "processing_seconds": 5.0})
 
 
 async def test_lag_counts_what_is_not_committed_and_estimates_its_work(
@@ -45,9 +41,8 @@ async def test_lag_counts_what_is_not_committed_and_estimates_its_work(
         consumer.finish((await take(consumer, 1, Lane.BULK))[0].position)
     async with Publisher(kafka) as publisher:
         for number, side in enumerate((1000, 2000)):
-            event = event_from(
-                completed(f"job-{number}", side, 5), source="/test", time=ENDED + timedelta(seconds=5 * number)
-            )
+            ended = ENDED + timedelta(seconds=5 * number)
+            event = event_from(completed(f"job-{number}", side), source="/test", time=ended)
             await publisher.publish(topics.events.name, codec.encode(event))
 
     capsys.readouterr()
@@ -85,3 +80,27 @@ async def test_lag_without_any_completed_job_says_that_its_work_is_not_known(
     assert out[1].split()[:2] == ["interactive", "1"]
     assert out[1].split()[-2:] == ["-", "-"]
     assert out[-1] == "* not known: no job among the newest events was completed."
+
+
+async def test_consumer_counts_what_it_has_not_finished_and_what_it_has_not_yet_seen(
+    kafka: KafkaSettings, topics: Topics
+) -> None:
+    """Records in work, records that wait, and records that were committed by an earlier worker are told apart."""
+    bulk = topics.requests[Lane.BULK].name
+    await put(kafka, bulk, *[b"{}"] * 6)
+    async with consuming(kafka, topics) as consumer:
+        for record in await take(consumer, 2, Lane.BULK):
+            consumer.finish(record.position)
+    async with consuming(kafka, topics, capacity=1) as consumer:
+
+        async def behind(expected: int) -> bool:
+            await asyncio.sleep(0)
+            found = await consumer.behind()
+            return found == {Lane.INTERACTIVE: 0, Lane.BULK: expected}
+
+        await until(lambda: behind(4))
+        first, second = await take(consumer, 2, Lane.BULK)
+        consumer.finish(second.position)
+        assert await behind(4)
+        consumer.finish(first.position)
+        assert await behind(2)
