@@ -118,7 +118,7 @@ def dealt_document(dealt: Dealt) -> dict[str, Any]:
 
 def printable(text: str) -> str:
     """`text` in ASCII without anything that a terminal obeys."""
-    return json.dumps(text)[1:-1].replace("\x7f", "\\u007f").replace('\\"', '"').replace("\\\\", "\\")
+    return json.dumps(text)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
 
 
 def _row(letter: Letter, stock: Stock) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ async def test_dropped_letter_is_neither_listed_nor_sent(
 async def test_value_that_was_too_large_to_be_parked_is_fetched_from_where_it_lies(
     kafka: KafkaSettings, topics: Topics, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A letter without its value is sent whole when its origin still has it, and is named as staying when not."""
+    """A letter without its value is sent whole while its origin has it, and stays when nothing or another lies there."""
     topic = topics.requests[Lane.BULK].name
     async with Publisher(kafka) as publisher:
         await publisher.send(topic, key=b"big", value=b"whole", headers=(("theirs", b"1"),))
@@ -134,8 +134,10 @@ async def test_value_that_was_too_large_to_be_parked_is_fetched_from_where_it_li
         (names.VALUE_OMITTED, str(DEAD_LETTER_BYTES).encode()),
     )
     gone = tuple((name, b"7" if name == names.ORIGIN_OFFSET else text) for name, text in headers)
+    long_ago = b"2020-01-01T00:00:00+00:00"
+    another = tuple((name, long_ago if name == names.ORIGIN_TIMESTAMP else text) for name, text in headers)
     async with Publisher(kafka) as publisher:
-        for each in (headers, gone):
+        for each in (headers, gone, another):
             await publisher.send(topics.dead_letters.name, key=None, value=b"", headers=each)
     tool = Dlq(kafka, capsys)
 
@@ -143,10 +145,10 @@ async def test_value_that_was_too_large_to_be_parked_is_fetched_from_where_it_li
 
     assert code == 1
     assert f"its value of {DEAD_LETTER_BYTES} bytes was not parked and is no longer at {topic}" in told
-    assert told.endswith("1 of 2 letters sent\n")
+    assert told.endswith("1 of 3 letters sent\n")
     again = (await all_of(kafka, topic))[-1]
     assert (again.key, again.value, again.headers[0]) == (b"big", b"whole", ("theirs", b"1"))
-    assert [each["letter"] for each in await tool.json("list")] == ["0/1"]
+    assert [each["letter"] for each in await tool.json("list")] == ["0/1", "0/2"]
 
 
 async def test_letter_of_a_stranger_stays(

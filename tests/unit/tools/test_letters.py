@@ -1,7 +1,7 @@
 """Dead letters in words."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.kafka.parked import Mark, Outcome, stock
@@ -35,6 +35,7 @@ def test_reason_of_another_release_is_said_to_be_unknown() -> None:
 
 
 @given(st.text(), st.binary())
+@example("\x7f", b"\x7f\x1b[2J")
 def test_nothing_of_a_letter_reaches_the_terminal_as_an_order(text: str, raw: bytes) -> None:
     """Whatever its sender wrote is printable ASCII on the operator's screen."""
     letter = make_letter(reason=text, detail=text)
