@@ -120,7 +120,7 @@ async def test_dropped_letter_is_neither_listed_nor_sent(
 async def test_value_that_was_too_large_to_be_parked_is_fetched_from_where_it_lies(
     kafka: KafkaSettings, topics: Topics, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A letter without its value is sent whole while its origin has it, and stays when nothing or another lies there."""
+    """A letter without its value is sent whole while its origin has it, and stays when that lies there no more."""
     topic = topics.requests[Lane.BULK].name
     async with Publisher(kafka) as publisher:
         await publisher.send(topic, key=b"big", value=b"whole", headers=(("theirs", b"1"),))
