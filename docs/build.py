@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from pipeline.settings import Settings, variable
+from pipeline.settings import Settings
+from pipeline.variables import variable
 from schemas.examples import records
 from schemas.failures import FAILURES, FailureCode, FailureKind
 

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from pipeline.room import Port, Positive, Room, Seconds
-from pipeline.variables import PREFIX, SEPARATOR, Assignment, assignments
+from pipeline.variables import Assignment, assignments, variable
 from schemas.problems import Problem, problems
 
 
@@ -184,6 +183,8 @@ class IntakeSettings(Room):
     """Decoded source pixels in memory; one picture larger than this is still taken, alone."""
     max_bytes: Positive = 512 * 2**20
     """Fetched source bytes in memory."""
+    tenant_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of pixels and bytes, what one tenant may hold while others wait; alone it may hold all."""
     lease_seconds: Annotated[float, Field(ge=0)] | None = None
     """A job is left to the worker that began it until that has been silent for so long. Unset means half of the group's
     session; 0 takes it over at once, which suits a single worker."""
@@ -283,24 +284,3 @@ def _line(problem: Problem) -> str:
         return problem.sentence
     name = variable(*problem.path[:2]) if len(problem.path) > 1 else variable(*problem.path, "*")
     return f"{name}: {problem.sentence}"
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The variables that make another process of this program read the same settings. Holds secrets: never log it."""
-    return {
-        variable(room, field): _written(getattr(getattr(settings, room), field))
-        for room in type(settings).model_fields
-        for field in type(getattr(settings, room)).model_fields
-        if getattr(getattr(settings, room), field) is not None
-    }
-
-
-def _written(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    return orjson.dumps(value).decode() if isinstance(value, (bool, tuple)) else str(value)
-
-
-def variable(*path: str) -> str:
-    """The environment variable of a field: `variable("kafka", "servers")` is `UPSCALE_KAFKA__SERVERS`."""
-    return PREFIX + SEPARATOR.join(path).upper()

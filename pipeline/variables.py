@@ -1,9 +1,12 @@
-"""Environment variables -> what they set. Pure: the environment is an argument, and files are left to the caller."""
+"""Environment variables <-> what they set. Pure: the environment is an argument, and files are left to the caller."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+import orjson
+from pydantic import BaseModel, SecretStr
 
 PREFIX = "UPSCALE_"
 SEPARATOR = "__"
@@ -61,3 +64,24 @@ _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 def _is_service_link(name: str, text: str) -> bool:
     return bool(_SERVICE_NAME.search(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(text)))
+
+
+def environment(settings: BaseModel) -> dict[str, str]:
+    """The variables that make another process of this program read the same settings. Holds secrets: never log it."""
+    return {
+        variable(room, field): _written(getattr(getattr(settings, room), field))
+        for room in type(settings).model_fields
+        for field in type(getattr(settings, room)).model_fields
+        if getattr(getattr(settings, room), field) is not None
+    }
+
+
+def _written(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return orjson.dumps(value).decode() if isinstance(value, (bool, tuple)) else str(value)
+
+
+def variable(*path: str) -> str:
+    """The environment variable of a field: `variable("kafka", "servers")` is `UPSCALE_KAFKA__SERVERS`."""
+    return PREFIX + SEPARATOR.join(path).upper()

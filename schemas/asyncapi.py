@@ -12,6 +12,7 @@ from schemas.topics import Lane, Topic, declare
 BINDING_VERSION = "0.5.0"
 REFERENCES = "#/components/schemas/{model}"
 DEAD_LETTER = "DeadLetter"
+MARK = "DeadLetterMark"
 
 SAID = tuple(event for event in ALL_EVENTS if issubclass(event, JobEvent))
 """Events that the service publishes."""
@@ -38,7 +39,7 @@ def document(version: str) -> dict[str, Any]:
             **{name: _channel(topic, [UpscaleRequested.__name__]) for name, topic in lanes.items()},
             "control": _channel(declared.control, [CancelRequested.__name__]),
             "events": _channel(declared.events, [event.__name__ for event in SAID]),
-            "dead-letters": _channel(declared.dead_letters, [DEAD_LETTER]),
+            "dead-letters": _channel(declared.dead_letters, [DEAD_LETTER, MARK]),
         },
         "operations": {
             **{f"receive-{name}": _receive(name) for name in lanes},
@@ -51,7 +52,11 @@ def document(version: str) -> dict[str, Any]:
             "park-dead-letters": _send("dead-letters", "Park what no job can be tied to, bytes untouched."),
         },
         "components": {
-            "messages": {**{event.__name__: _message(event) for event in ALL_EVENTS}, DEAD_LETTER: _dead_letter()},
+            "messages": {
+                **{event.__name__: _message(event) for event in ALL_EVENTS},
+                DEAD_LETTER: _dead_letter(),
+                MARK: _mark(),
+            },
             "schemas": _schemas(),
             "securitySchemes": {
                 "scram": {"type": "scramSha512", "description": "SASL SCRAM-SHA-512; PLAIN and SCRAM-SHA-256 work too."}
@@ -164,6 +169,25 @@ def _dead_letter() -> Schema:
             "required": list(described),
         },
         "bindings": {"kafka": _keyed("The key as it came; may be absent.")},
+    }
+
+
+def _mark() -> Schema:
+    described = {
+        topics.MARKED: "Which letter of this topic it is about, PARTITION/OFFSET.",
+        topics.MARK_OUTCOME: "What became of it: `replayed` or `dropped`.",
+    }
+    return {
+        "name": "dead-letter-mark",
+        "title": MARK,
+        "summary": "Says that an operator has dealt with a letter, because no single record can be deleted.",
+        "contentType": "application/octet-stream",
+        "headers": {
+            "type": "object",
+            "properties": {name: {"type": "string", "description": text} for name, text in described.items()},
+            "required": list(described),
+        },
+        "bindings": {"kafka": _keyed("The same as the header that names the letter.")},
     }
 
 

@@ -34,6 +34,11 @@ DEAD_LETTER_HEADERS = frozenset(
 )
 """All that parking adds to a record."""
 
+MARKED = "mark-letter"
+"""On a mark, a record of the dead-letter topic that is no letter: which one was dealt with, PARTITION/OFFSET."""
+MARK_OUTCOME = "mark-outcome"
+"""On a mark: how, `replayed` or `dropped`."""
+
 ATTEMPT = "x-attempt"
 """Which attempt at the job a record stands for, from 1; absent on a first one."""
 FIRST_SEEN = "x-first-ts"
@@ -42,6 +47,8 @@ NOT_BEFORE = "x-not-before"
 """When a record on a retry topic is due, RFC 3339."""
 RETRY_REASON = "x-reason"
 """Why it is there: a failure code, or `leased`."""
+ORIGIN = "x-origin"
+"""Where the record lay first, TOPIC/PARTITION/OFFSET: what a request without an id is named after stays the same."""
 REPLAY = "x-replay"
 """How often an operator has played the job again; absent means never."""
 

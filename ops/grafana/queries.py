@@ -21,6 +21,11 @@ def total(metric: str, by: str) -> str:
     return f"sum by ({by}) ({select(metric)})"
 
 
+def most(metric: str, by: str) -> str:
+    """The largest of a gauge over the labels that are not named."""
+    return f"max by ({by}) ({select(metric)})"
+
+
 def age(metric: str, by: str, matchers: str = "") -> str:
     """Seconds since the newest of the timestamps in a gauge."""
     return f"time() - max by ({by}) ({select(metric, matchers)})"

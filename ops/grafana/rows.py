@@ -1,14 +1,25 @@
 """What the dashboard shows, top to bottom: outcome, each stage in path order, then what lies beside the path."""
 
 from ops.grafana.panels import Panel, Query, Row
-from ops.grafana.queries import age, by, mean, percentile, percentiles, rate, select, total
+from ops.grafana.queries import age, by, mean, most, percentile, percentiles, rate, select, total
 from schemas.stages import Stage
 
 
 def rows() -> tuple[Row, ...]:
     """All rows of the dashboard. `deliver` is left out: it is not a stage of the worker."""
     stages = (_stage(stage) for stage in Stage if stage is not Stage.DELIVER)
-    return (_outcome(), _path(), *stages, _batching(), _device(), _intake(), _kafka(), _trying_again(), _failures())
+    return (
+        _outcome(),
+        _path(),
+        *stages,
+        _batching(),
+        _device(),
+        _intake(),
+        _lag(),
+        _kafka(),
+        _trying_again(),
+        _failures(),
+    )
 
 
 def _outcome() -> Row:
@@ -103,6 +114,17 @@ def _kafka() -> Row:
         Panel("Dead letters", "Records that could not be tied to a job.", "ops", (dead,)),
     )
     return Row("Kafka", panels)
+
+
+def _lag() -> Row:
+    messages, megapixels = (by("lane", total(f"upscale_lag_{unit}", "lane")) for unit in ("messages", "megapixels"))
+    longest = by("lane", most("upscale_lag_seconds", "lane"))
+    panels = (
+        Panel("Requests behind", "Not yet finished, those in work included.", "none", (messages,), stacked=True),
+        Panel("Megapixels behind", "By the mean of the last jobs.", "none", (megapixels,), stacked=True),
+        Panel("Work behind", "Of the worker that has most, at its present speed.", "s", (longest,)),
+    )
+    return Row("Lag", panels)
 
 
 def _trying_again() -> Row:

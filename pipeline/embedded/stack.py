@@ -12,7 +12,8 @@ from pipeline.embedded.claim import claimed
 from pipeline.embedded.process import LOOPBACK, Child, free_port
 from pipeline.embedded.store import embedded_store
 from pipeline.kafka.admin import administration
-from pipeline.settings import Settings, StoreSettings, environment
+from pipeline.settings import Settings, StoreSettings
+from pipeline.variables import environment
 from schemas.topics import declare
 
 PARTITIONS = 4

@@ -6,7 +6,8 @@ from typing import Literal
 
 import torch
 
-from pipeline.settings import DeviceSettings, InvalidSettings, variable
+from pipeline.settings import DeviceSettings, InvalidSettings
+from pipeline.variables import variable
 
 Kind = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]

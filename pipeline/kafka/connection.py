@@ -17,7 +17,8 @@ from aiokafka.errors import (
 )
 
 from pipeline.errors import ServiceUnreachable
-from pipeline.settings import InvalidSettings, KafkaSettings, variable
+from pipeline.settings import InvalidSettings, KafkaSettings
+from pipeline.variables import variable
 
 CONNECT_SECONDS = 5.0
 """A broker that has not answered by then is reported as unreachable when a process starts."""

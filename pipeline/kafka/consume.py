@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import KafkaError
 
 from pipeline.kafka.admin import administration
 from pipeline.kafka.commits import Commits, wait_until
@@ -142,6 +144,22 @@ class Consumer:
     def assigned(self) -> frozenset[Partition]:
         """The partitions that are ours now; empty during a rebalance."""
         return frozenset((each.topic, each.partition) for each in self._membership.partitions)
+
+    async def behind(self) -> dict[Lane, int]:
+        """Records of our partitions that are not finished, by lane. Ends are those of the last fetch, so while a lane
+        is paused nothing is added.
+        """
+        found = dict.fromkeys(Lane, 0)
+        client = self._client
+        ends = {partition: client.highwater(partition) for partition in client.assignment()} if client else {}
+        for partition, end in ends.items():
+            # Without an end nothing was fetched yet; without a watermark nothing was handed out.
+            if end is not None and client is not None:
+                watermark = self._ledger.watermark((partition.topic, partition.partition))
+                with suppress(KafkaError):
+                    first = await client.position(partition) if watermark is None else watermark
+                    found[self._lanes[partition.topic]] += max(0, end - first)
+        return found
 
     def _create(self, servers: list[str]) -> AIOKafkaConsumer:
         """A client that tells our membership of rebalances, from the first one on, which is before it has started."""

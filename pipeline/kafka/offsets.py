@@ -76,6 +76,11 @@ class OffsetLedger:
             if progress is not None:
                 progress.committed = max(progress.committed, offset)
 
+    def watermark(self, partition: Partition) -> int | None:
+        """The first offset that is not finished; None while nothing was handed out under this assignment."""
+        progress = self._progress.get(partition)
+        return progress.watermark if progress else None
+
     def in_flight(self, partition: Partition) -> int:
         """Records handed out and unfinished."""
         progress = self._progress.get(partition)

@@ -27,6 +27,11 @@ class History:
     """How often an operator has played it again."""
 
 
+def group_of_retries(group: str) -> str:
+    """The group in which the workers of `group` read the retry topics."""
+    return f"{group}.retries"
+
+
 def history(headers: Iterable[tuple[str, bytes]]) -> History:
     """Read our headers. What is not as we write it counts as absent: callers may send headers of these names."""
     found = dict(headers)
@@ -59,6 +64,17 @@ def handed_on(headers: Headers, *, attempt: int, tier: Tier, reason: str, now: d
         topics.RETRY_REASON: reason,
     }
     return (*(header for header in headers if header[0] not in OURS), *((name, ours[name].encode()) for name in ours))
+
+
+def first_origin(headers: Iterable[tuple[str, bytes]], origin: str) -> str:
+    """Where a record that lies at `origin` now lay when it was first received."""
+    return dict(headers).get(topics.ORIGIN, b"").decode(errors="replace") or origin
+
+
+def with_origin(headers: Headers, origin: str) -> Headers:
+    """The headers of a record that leaves `origin`, so that it is the same job wherever it lies next."""
+    first = (topics.ORIGIN, first_origin(headers, origin).encode())
+    return (*(header for header in headers if header[0] != topics.ORIGIN), first)
 
 
 def played_again(headers: Headers) -> Headers:

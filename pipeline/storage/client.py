@@ -20,8 +20,9 @@ from botocore.exceptions import (
 )
 
 from pipeline.errors import PipelineError, ServiceRefused, ServiceUnreachable
-from pipeline.settings import StoreSettings, variable
+from pipeline.settings import StoreSettings
 from pipeline.storage.s3_errors import STORE_ERRORS, Meaning, meaning, status
+from pipeline.variables import variable
 
 SERVICE = "object store"
 

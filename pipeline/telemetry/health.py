@@ -15,7 +15,8 @@ from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
 from pipeline.errors import CannotListen
-from pipeline.settings import TelemetrySettings, variable
+from pipeline.settings import TelemetrySettings
+from pipeline.variables import variable
 
 log = structlog.get_logger()
 

@@ -71,6 +71,14 @@ RESTARTS = Counter("upscale_job_restarts_total", "Jobs begun again after a worke
 DEAD_LETTERS = Counter("upscale_dead_letters_total", "Records parked on the dead-letter topic.", ["topic", "reason"])
 # Committed offsets move while work finishes; still for long with work in flight means stuck.
 LAST_COMMIT = Gauge("upscale_last_commit_timestamp_seconds", "Unix time of the last successful offset commit.")
+# Requests before this worker, in its own partitions, what it holds included; add up over workers for the whole. Rising
+# for interactive: add workers. Still while intake is paused, when nothing is fetched; partitions of nobody are missing:
+# `upscale topics lag` asks the broker.
+LAG_MESSAGES = Gauge("upscale_lag_messages", "Requests of this worker's partitions not yet finished.", ["lane"])
+# The same as work: times the mean picture of the worker's last jobs. Absent until the lane's first job is done.
+LAG_MEGAPIXELS = Gauge("upscale_lag_megapixels", "Source megapixels of those requests, estimated.", ["lane"])
+# The same as time: how long the worker would take for this lane alone at its present speed. Scale by this one.
+LAG_SECONDS = Gauge("upscale_lag_seconds", "Time that those requests will take, estimated.", ["lane"])
 # Rebalances seen. A steady rate means members come and go, or a poll loop that is too slow.
 REBALANCES = Counter("upscale_rebalances_total", "Partition assignments received.")
 # Polls of the broker that raised. A steady rate with other partitions moving: one partition holds a record that cannot
@@ -96,4 +104,5 @@ def declare_known_labels() -> None:
         JOB_SECONDS.labels(lane)
         IN_FLIGHT_JOBS.labels(lane)
         QUEUED_TILES.labels(lane)
+        LAG_MESSAGES.labels(lane)
         SOURCE_MEGAPIXELS.labels(lane)

@@ -13,8 +13,9 @@ from rich.text import Text
 from pipeline import __version__
 from pipeline.errors import PipelineError, ServiceRefused
 from pipeline.kafka.admin import Standing, administration
-from pipeline.settings import InvalidSettings, Settings, variable
+from pipeline.settings import InvalidSettings, Settings
 from pipeline.storage import client as storage
+from pipeline.variables import variable
 from schemas.topics import declare
 
 BUCKET = variable("store", "bucket")

@@ -12,7 +12,8 @@ from pipeline.embedded.process import Child
 from pipeline.embedded.stack import stack, worker
 from pipeline.errors import PipelineError
 from pipeline.lifecycle import stop_requested
-from pipeline.settings import Settings, environment
+from pipeline.settings import Settings
+from pipeline.variables import environment
 
 STATE = Path(".upscale")
 

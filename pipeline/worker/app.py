@@ -28,6 +28,7 @@ from pipeline.kafka.follow import follow
 from pipeline.kafka.offsets import OffsetLedger
 from pipeline.kafka.publish import Publisher
 from pipeline.kafka.records import Received
+from pipeline.kafka.retry import group_of_retries
 from pipeline.lifecycle import Exit, Lifecycle
 from pipeline.settings import ImageSettings, Settings
 from pipeline.storage import client as storage
@@ -52,6 +53,7 @@ from pipeline.worker.serve import serve
 from pipeline.worker.settle import Accept, Handling, Ports
 from pipeline.worker.steps import Rooms, do, launch
 from pipeline.worker.stop_rule import StopRule
+from pipeline.worker.tempo import Tempo, watch
 from schemas.events import CancelRequested, Event
 from schemas.failures import FailureCode
 from schemas.options import DEFAULT_MODEL
@@ -103,7 +105,7 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
     life = Lifecycle()
     topics = declare(config.kafka.topic_prefix, partitions=config.kafka.partitions)
     requests = Consumer(config.kafka, topics.request_lanes, OffsetLedger())
-    retries = Consumer(config.kafka, topics.retry_lanes, OffsetLedger(), group=f"{config.kafka.group}.retries")
+    retries = Consumer(config.kafka, topics.retry_lanes, OffsetLedger(), group=group_of_retries(config.kafka.group))
     breakers = _breakers(requests)
     async with AsyncExitStack() as opened:
         lag = await opened.enter_async_context(LoopLag())
@@ -126,8 +128,8 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
             return Exit.INTERNAL
         await opened.enter_async_context(both(requests, retries))
         claims = Claims(rooms.store, _rules(config), breakers.store, config.telemetry.event_source)
-        running = Running()
-        ports = around(_ports(rooms, outbox, claims, running))
+        running, tempo = Running(), Tempo(monotonic)
+        ports = around(_ports(rooms, outbox, claims, running, tempo))
         worker = Worker(
             requests,
             Handling(_intake(config), ports, running, StopRule(), life.fail),
@@ -141,6 +143,7 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
             drain_seconds=config.intake.drain_seconds,
             companions={
                 "returning": _returning(retries, outbox).run(),
+                "watching the lag": watch(requests.behind, tempo),
                 "cancelling": _cancelling(config, topics, running, claims, ports),
             },
         )
@@ -165,9 +168,12 @@ def _breakers(requests: Consumer) -> _Breakers:
     return breakers
 
 
-def _ports(rooms: Rooms, outbox: Outbox, claims: Claims, running: Running) -> Ports:
+def _ports(rooms: Rooms, outbox: Outbox, claims: Claims, running: Running, tempo: Tempo) -> Ports:
     async def work(job: Job, begun: Begun) -> Done:
-        return await running.do(begun.key, do(job, begun, rooms))
+        with tempo.working():
+            done = await running.do(begun.key, do(job, begun, rooms))
+        tempo.did(job.lane, done.stored.source.width * done.stored.source.height / 1e6)
+        return done
 
     async def say(event: Event) -> None:
         await rooms.announcer.conclude(event, outbox.say)
@@ -242,7 +248,7 @@ def _intake(config: Settings) -> Accept:
 @asynccontextmanager
 async def _rooms(config: Settings, device: DeviceLane, announcer: Announcer, breaker: Breaker) -> AsyncIterator[Rooms]:
     """The rooms of the data path. The store is asked first: what is not there is told before anything is loaded."""
-    profile = device.profile
+    profile, share = device.profile, config.intake.tenant_share
     with ThreadPoolExecutor(PIXEL_THREADS, "pixels") as threads:
         async with (
             storage.connect(config.store) as store,
@@ -263,8 +269,8 @@ async def _rooms(config: Settings, device: DeviceLane, announcer: Announcer, bre
                 store_breaker=breaker,
                 announcer=announcer,
                 threads=threads,
-                bytes=Budget(config.intake.max_bytes, metrics.IN_FLIGHT_BYTES.set),
-                pixels=Budget(config.intake.max_pixels, metrics.IN_FLIGHT_PIXELS.set),
+                bytes=Budget(config.intake.max_bytes, metrics.IN_FLIGHT_BYTES.set, tenant_share=share),
+                pixels=Budget(config.intake.max_pixels, metrics.IN_FLIGHT_PIXELS.set, tenant_share=share),
                 fetching=config.fetch,
                 limits=config.image,
             )

@@ -9,6 +9,7 @@ import structlog
 from pipeline.errors import JobFailed
 from pipeline.gpu.catalog import ModelSpec, find
 from pipeline.kafka.records import Position, Received
+from pipeline.kafka.retry import first_origin
 from pipeline.storage.objects import SourceRef
 from pipeline.storage.sources import SourcePolicy, parse
 from pipeline.telemetry.stage import Timings
@@ -74,7 +75,8 @@ def accept(received: Received, clocks: Clocks, sources: SourcePolicy) -> Job | R
 
 def _understood(received: Received, clocks: Clocks, sources: SourcePolicy) -> Job | Refused | Undecodable:
     try:
-        event = codec.decode(received.value, received.headers, origin=received.position.origin)
+        origin = first_origin(received.headers, received.position.origin)
+        event = codec.decode(received.value, received.headers, origin=origin)
     except codec.UndecodableEvent as error:
         return Undecodable(error.reason, str(error))
     except codec.InvalidRequest as error:

@@ -7,7 +7,7 @@ from pipeline.kafka import deadletter
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.publish import Publisher
 from pipeline.kafka.records import Received
-from pipeline.kafka.retry import handed_on
+from pipeline.kafka.retry import handed_on, with_origin
 from pipeline.telemetry import metrics, tracing
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.verdict import Again
@@ -39,9 +39,8 @@ class Outbox:
     async def hand_on(self, received: Received, again: Again) -> None:
         """Put the record on the retry topic of its lane and tier, where it waits until it is due."""
         topic = self.topics.retries[received.lane][TIERS.index(again.tier)].name
-        headers = handed_on(
-            received.headers, attempt=again.attempt, tier=again.tier, reason=again.reason, now=datetime.now(UTC)
-        )
+        named = with_origin(received.headers, received.position.origin)
+        headers = handed_on(named, attempt=again.attempt, tier=again.tier, reason=again.reason, now=datetime.now(UTC))
         await self.breaker.call(
             lambda: self.publisher.send(topic, key=received.key, value=received.value, headers=headers)
         )

@@ -104,16 +104,16 @@ async def _earlier(job: Job, begun: Begun, rooms: Rooms, model: LoadedModel) -> 
 
 
 def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> Steps:
-    options, limits = job.request.options, rooms.limits
+    options, limits, tenant = job.request.options, rooms.limits, job.request.tenant
 
     async def fetch(ref: SourceRef) -> SourceBytes:
-        budget = await held.enter_async_context(rooms.bytes.hold(rooms.fetching.max_bytes))
+        budget = await held.enter_async_context(rooms.bytes.hold(rooms.fetching.max_bytes, tenant))
         source = await rooms.store_breaker.call(lambda: rooms.fetch(ref))
         budget.shrink(len(source.data))
         return source
 
     async def decode(source: SourceBytes) -> Decoded:
-        budget = await held.enter_async_context(rooms.pixels.hold(limits.max_pixels))
+        budget = await held.enter_async_context(rooms.pixels.hold(limits.max_pixels, tenant))
         decoded = await rooms.decoders.decode(source.data, keep_exif=options.metadata is MetadataPolicy.KEEP)
         pixels = decoded.raster.width * decoded.raster.height
         budget.shrink(pixels)
@@ -132,7 +132,7 @@ def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> 
             key=BatchKey(job.model.name, tiling.plan.window_height, tiling.plan.window_width),
             tiles=tiling.tiles,
             lane=job.lane,
-            tenant=job.request.tenant,
+            tenant=tenant,
             deadline=job.deadline,
             trace=get_current(),
         )

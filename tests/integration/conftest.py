@@ -6,7 +6,8 @@ import pytest
 import pytest_asyncio
 
 from pipeline.embedded.broker import Broker, embedded_broker
-from pipeline.settings import KafkaSettings, Settings, StoreSettings, TelemetrySettings, environment
+from pipeline.settings import KafkaSettings, Settings, StoreSettings, TelemetrySettings
+from pipeline.variables import environment
 from schemas.topics import Topics
 from tests.support.broker import broker_settings, created_topics, outliving_loops
 from tests.support.commands import Commands, command_line

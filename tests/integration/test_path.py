@@ -16,6 +16,7 @@ from PIL import Image
 from pipeline.embedded.stack import worker
 from pipeline.settings import Settings
 from pipeline.storage.transfer import upload
+from pipeline.telemetry.scrape import scrape
 from pipeline.tools.session import Session, connect
 from schemas import topics
 from schemas.events import JobEvent, UpscaleCompleted, UpscaleFailed, UpscaleRequested
@@ -23,6 +24,7 @@ from schemas.failures import FailureCode
 from schemas.topics import Lane
 from tests.support import foreign
 from tests.support.deployment_local import MODEL, PATIENCE_SECONDS, deployment, request
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.weights]
 GENERATED = Path(__file__).parents[2] / "schemas" / "generated"
@@ -89,6 +91,20 @@ async def test_bare_json_from_a_foreign_client_is_upscaled(local: Settings) -> N
         events = [event async for event in session.events({"cat-1"}) if event.terminal]
         assert isinstance(events[0], UpscaleCompleted)
         assert (events[0].result.width, events[0].result.height) == (48, 48)
+
+
+async def test_worker_exports_how_far_behind_it_is_and_how_much_work_that_is(local: Settings) -> None:
+    """Once a job of the lane is done the lag is told in all three units, and it is nothing when nothing waits."""
+    url = f"http://{local.telemetry.host}:{local.telemetry.port}/metrics"
+    names = {f"upscale_lag_{unit}" for unit in ("messages", "megapixels", "seconds")}
+
+    async def told() -> bool:
+        found = {each.name: each.value for each in await scrape(url) if each.labels.get("lane") == Lane.INTERACTIVE}
+        return all(found.get(name) == 0 for name in names)
+
+    async with connect(local) as session:
+        await ended(session, request(await upload(session.store, "test", picture(4))))
+    await until(told)
 
 
 async def test_undecodable_record_is_parked_with_its_origin_and_the_next_request_is_done(local: Settings) -> None:

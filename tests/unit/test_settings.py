@@ -8,7 +8,8 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from pipeline import settings
-from pipeline.settings import InvalidSettings, Settings, environment, load, variable
+from pipeline.settings import InvalidSettings, Settings, load
+from pipeline.variables import environment, variable
 
 SAMPLES: dict[str, str] = {
     "UPSCALE_KAFKA__SERVERS": "a:1,b:2",

@@ -10,8 +10,9 @@ from prometheus_client import REGISTRY
 
 from docs.build import FOLDER, failures_page, main, settings_page, stale, with_examples
 from pipeline.lifecycle import Exit
-from pipeline.settings import Settings, environment
+from pipeline.settings import Settings
 from pipeline.telemetry import metrics
+from pipeline.variables import environment
 from schemas import codec
 from schemas.events import UpscaleRequested
 from schemas.examples import records

@@ -138,3 +138,16 @@ def test_ledger_counts_what_is_in_flight_per_partition() -> None:
     ledger.finish(at(5))
     assert (ledger.in_flight(HERE), ledger.span(HERE)) == (2, 5)
     assert (ledger.in_flight(THERE), ledger.span(THERE)) == (1, 1)
+
+
+def test_ledger_knows_how_far_a_partition_is_finished_once_something_was_handed_out() -> None:
+    """What lies behind a worker is counted from here."""
+    ledger = OffsetLedger()
+    ledger.assign([HERE], 1)
+    assert ledger.watermark(HERE) is None
+    ledger.start(at(5))
+    ledger.start(at(6))
+    ledger.finish(at(6))
+    assert ledger.watermark(HERE) == 5
+    ledger.finish(at(5))
+    assert ledger.watermark(HERE) == 7

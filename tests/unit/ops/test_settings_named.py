@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from pipeline.settings import PREFIX, SEPARATOR, Settings
+from pipeline.settings import Settings
+from pipeline.variables import PREFIX, SEPARATOR
 from tests.support.deployment import ROOT
 
 FILES = (

@@ -116,3 +116,9 @@ def test_dead_letter_describes_every_header_that_is_set() -> None:
     }
     assert set(headers["properties"]) == declared
     assert declared - set(headers["required"]) == {topics.VALUE_OMITTED}
+
+
+def test_mark_names_the_headers_by_which_it_is_told_from_a_letter() -> None:
+    """Whoever reads the topic with a program of their own can pass marks over."""
+    headers = MESSAGES["DeadLetterMark"]["headers"]
+    assert set(headers["properties"]) == set(headers["required"]) == {topics.MARKED, topics.MARK_OUTCOME}

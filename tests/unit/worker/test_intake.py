@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 import pytest
 
+from pipeline.kafka.retry import with_origin
 from pipeline.settings import FetchSettings, StoreSettings
 from pipeline.storage.sources import SourcePolicy
 from pipeline.worker.intake import Clocks, Job, Refused, Undecodable, accept
@@ -85,6 +86,14 @@ def test_bare_request_without_a_name_is_the_same_job_when_it_is_handed_out_again
     names = [job(body, offset=7, epoch=epoch).request.job_id for epoch in (1, 2)]
     assert names[0] == names[1] != job(body, offset=8).request.job_id
     assert UUID(names[0])
+
+
+def test_bare_request_without_a_name_is_the_same_job_when_it_was_handed_on_or_played_again() -> None:
+    """It lies elsewhere then, and says where it lay first."""
+    body = {"source": "https://example.com/cat.jpg"}
+    first = job(body, offset=7)
+    moved = with_origin((), first.position.origin)
+    assert job(body, offset=99, headers=moved).request.job_id == first.request.job_id
 
 
 @pytest.mark.parametrize(
