@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp import web
@@ -67,6 +68,8 @@ class FaultyStore:
         """To be used as the endpoint of the store."""
         self.requests: Counter[str] = Counter()
         """By method."""
+        self.writes: Counter[str] = Counter()
+        """PUTs that the store took, by path."""
         self.hits: Counter[StoreFault] = Counter()
         """What was done to how many requests."""
         self.hit = asyncio.Event()
@@ -130,6 +133,7 @@ class FaultyStore:
             data=body or None,
             allow_redirects=False,
         ) as found:
+            self.writes[request.path] += request.method == "PUT" and found.status == HTTPStatus.OK
             answer = web.StreamResponse(status=found.status, reason=found.reason, headers=_passed_on(found.headers))
             return answer, await found.read()
 
