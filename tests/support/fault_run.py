@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import io
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,11 +59,15 @@ class FaultRun:
 
     async def ask(self, request: UpscaleRequested, expected: Expected, lane: Lane = Lane.BULK) -> None:
         """Make a request, and write down whether the broker has it."""
+        await self.said(request, expected, lambda: self.session.ask(request, lane))
+
+    async def said(self, request: UpscaleRequested, expected: Expected, say: Callable[[], Awaitable[None]]) -> None:
+        """As `ask`, in the words of `say`."""
         job = {"tenant": request.tenant, "job_id": request.job_id}
         # Before it is said: it may have ended by the time the broker's answer is here.
         self.open_jobs.add(request.job_id)
         try:
-            await self.session.ask(request, lane)
+            await say()
         except JobFailed:
             self.open_jobs.discard(request.job_id)
             self.recorder.write(Unknown(at=monotonic(), **job))

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count, cycle
 from pathlib import Path
+from typing import Any
 
 from pipeline.settings import Settings
 from pipeline.storage.transfer import upload
@@ -58,10 +59,12 @@ class Scene:
         kafka = self.settings.kafka.model_copy(update={"servers": self.site.lined_servers})
         return self.settings.model_copy(update={"kafka": kafka})
 
-    async def start(self, workers: int = 1, settings: Settings | None = None, **told: object) -> list[Nursling]:
-        """Workers that take requests; `told` is how they differ from `how`."""
+    async def start(
+        self, workers: int = 1, settings: Settings | None = None, *, log: Path | None = None, **told: Any
+    ) -> list[Nursling]:
+        """Workers that take requests; `told` is how they differ from `how`, and `log` where they log."""
         how = replace(self.how, **told)
-        born = [await self.site.nursery.bear(settings or self.settings, how) for _ in range(workers)]
+        born = [await self.site.nursery.bear(settings or self.settings, how, log) for _ in range(workers)]
         self.workers += born
         await asyncio.gather(*(each.ready() for each in born))
         return born

@@ -24,7 +24,7 @@ READS_AT_A_TIME = 8
 
 
 async def final_state(kafka: KafkaSettings, topics: Topics, store: Store, writes: Mapping[str, int]) -> Final:
-    """All that a checker wants to know. Nothing may be at work any more. `writes` counts what the store took, by path."""
+    """All that a checker wants to know. Nothing may be at work any more. `writes` counts PUTs of the store by path."""
     results = f"/{store.settings.bucket}/{RESULTS}/"
     return Final(
         objects=await found_objects(store),

@@ -126,7 +126,8 @@ class FaultEnded(_Fact):
 
 
 Entry = Annotated[
-    Accepted | Unknown | Begun | Ended | Holding | Told | Stopping | FaultBegan | FaultEnded, Field(discriminator="kind")
+    Accepted | Unknown | Begun | Ended | Holding | Told | Stopping | FaultBegan | FaultEnded,
+    Field(discriminator="kind"),
 ]
 
 

@@ -22,7 +22,7 @@ from pipeline.worker import claims
 from pipeline.worker.loop import Worker
 from pipeline.worker.outbox import Outbox
 from pipeline.worker.verdict import Again
-from schemas.events import Event, EventData
+from schemas.events import Event, EventData, event_from
 from schemas.topics import Lane
 
 LATER_SECONDS = 2.0
@@ -70,7 +70,7 @@ def _commit_highest() -> None:
 
 
 def _random_event_id() -> None:
-    derived = claims.event_from
+    derived = event_from
 
     def drawn(data: EventData, **told: Any) -> Event:
         return derived(data, **told).model_copy(update={"id": str(uuid4())})

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+
 from pipeline.embedded.process import Child, free_port, tail
 from pipeline.embedded.stack import STOP_MARGIN_SECONDS, WORKER_READY_SECONDS, is_ready, process_environment
 from pipeline.settings import Settings
@@ -38,6 +40,13 @@ class Nursling:
     async def ended(self) -> int:
         """The exit status, negative for a signal, once there is one."""
         return await asyncio.shield(self.status)
+
+    async def metric(self, name: str) -> float:
+        """The value that it tells now of a metric without labels."""
+        url = f"http://{self.settings.telemetry.host}:{self.settings.telemetry.port}/metrics"
+        async with aiohttp.ClientSession(trust_env=False) as session, session.get(url) as answer:
+            lines = (await answer.text()).splitlines()
+        return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
 
     def signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -73,10 +82,10 @@ class Nursery:
     place: Path
     folder: Path
 
-    async def bear(self, local: Settings, how: FakeWorker) -> Nursling:
-        """A worker that has begun to start."""
+    async def bear(self, local: Settings, how: FakeWorker, log: Path | None = None) -> Nursling:
+        """A worker that has begun to start; it logs to a file of its own unless `log` is given."""
         own = local.model_copy(update={"telemetry": local.telemetry.model_copy(update={"port": free_port()})})
-        log = self.folder / f"worker-{own.telemetry.port}.log"
+        log = log or self.folder / f"worker-{own.telemetry.port}.log"
         env = {**process_environment(own), **ONE_THREAD}
         reader, writer = await asyncio.open_unix_connection(self.place)
         writer.write(json.dumps({"argv": how.arguments(), "env": env, "log": str(log)}).encode())

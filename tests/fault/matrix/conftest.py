@@ -15,3 +15,9 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]
     with required():
         async with site(tmp_path_factory.mktemp("site"), seed=1) as running:
             yield running
+
+
+@pytest.fixture
+def fault_seed(request: pytest.FixtureRequest) -> int:
+    """Draws which worker, which broker and when: `--fault-seed`."""
+    return int(request.config.getoption("--fault-seed"))

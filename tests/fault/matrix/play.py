@@ -9,6 +9,7 @@ from time import monotonic
 
 from pipeline.kafka.consume import CAPACITY
 from pipeline.lifecycle import Exit
+from schemas.topics import Lane
 from tests.fault.matrix.row import Row
 from tests.support.checker import check
 from tests.support.fault_scene import Scene, scene
@@ -17,7 +18,6 @@ from tests.support.history import History, Limits
 from tests.support.mutations import Mutation
 from tests.support.run_facts import Facts, Measures, measure
 from tests.support.s3_faults import HEALTHY
-from schemas.topics import Lane
 
 QUIET_SECONDS = 60.0
 """So long all that was accepted may take to end once nothing is broken any more."""
@@ -37,7 +37,15 @@ class Outcome:
     cost: Measures
 
 
-async def play(row: Row, place: Site, folder: Path, *, seed: int, mutation: Mutation | None = None) -> Outcome:
+async def play(
+    row: Row,
+    place: Site,
+    folder: Path,
+    *,
+    seed: int,
+    mutation: Mutation | None = None,
+    quiet_seconds: float = QUIET_SECONDS,
+) -> Outcome:
     """Play it to its quiet end, or for as long as it may take: what has not ended by then is lost."""
     began = monotonic()
     async with scene(place, folder, seed=seed, mutation=mutation) as played:
@@ -47,7 +55,7 @@ async def play(row: Row, place: Site, folder: Path, *, seed: int, mutation: Muta
         await place.heal()
         place.store_line.switch(HEALTHY)
         with suppress(TimeoutError):
-            async with asyncio.timeout(QUIET_SECONDS):
+            async with asyncio.timeout(quiet_seconds):
                 await played.run.left(0)
                 await played.run.committed()
         wrong = await leave(played)
@@ -55,16 +63,18 @@ async def play(row: Row, place: Site, folder: Path, *, seed: int, mutation: Muta
     history = limited(history, row)
     found = check(history)
     rules = frozenset(each.rule.name for each in found)
-    return Outcome(
-        row, seed, monotonic() - began, (*map(str, found), *wrong), rules, measure(history)
-    )
+    return Outcome(row, seed, monotonic() - began, (*map(str, found), *wrong), rules, measure(history))
 
 
 async def leave(played: Scene) -> list[str]:
     """Stop the workers that are left; how they should not have ended."""
     left = [worker for worker in played.workers if worker.running]
     statuses = await asyncio.gather(*(worker.stop() for worker in left))
-    return [f"worker {worker.pid} ended with {status}" for worker, status in zip(left, statuses, strict=True) if status != Exit.CLEAN]
+    return [
+        f"worker {worker.pid} ended with {status}"
+        for worker, status in zip(left, statuses, strict=True)
+        if status != Exit.CLEAN
+    ]
 
 
 def limited(history: History, row: Row) -> History:

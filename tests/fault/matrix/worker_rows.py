@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from tests.fault.matrix.row import Row
@@ -11,10 +10,8 @@ from tests.support.fake_device import LatencyLaw
 from tests.support.fake_worker import BLOCKED_SECONDS
 from tests.support.fault_scene import Scene
 from tests.support.fault_site import PACE
-from tests.support.history import Stopping
 from tests.support.nurslings import Nursling
 from tests.support.processes import freeze, thaw
-from time import monotonic
 
 RATE = 6.0
 """Requests a second: two workers can do it, three have time to spare."""
@@ -133,8 +130,15 @@ ROWS: tuple[Row, ...] = (
     _kill("2", "between the result and the end of a job", CrashPoint.STORED, 12),
     _kill("3", "between the end of a job and its event", CrashPoint.ENDED, 12),
     _kill("4", "between the event and the commit", CrashPoint.ACKNOWLEDGED, 12),
-    Row("5", "SIGTERM under load", asked_to_stop, waste=0.0, executions=1, repeated_events=0),
-    Row("5b", "SIGTERM in jobs longer than the poll interval", asked_to_stop_in_a_long_job, waste=0.0, executions=1, repeated_events=0),
+    Row("5", "SIGTERM under load", asked_to_stop, waste=0.0, executions=1),
+    Row(
+        "5b",
+        "SIGTERM in jobs longer than the poll interval",
+        asked_to_stop_in_a_long_job,
+        waste=0.0,
+        executions=1,
+        repeated_events=0,
+    ),
     Row("6", "SIGSTOP for 12 s, then SIGCONT", frozen, waste=0.25),
     Row("7", "rolling restart of all workers", rolling_restart, waste=0.02),
     Row("8", "10 rebalances", storm, waste=0.10),

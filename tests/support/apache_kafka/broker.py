@@ -143,8 +143,8 @@ async def apache_kafka(
     cluster = Cluster(tuple(ApacheBroker(installed, node, folder / f"broker-{node.number}") for node in nodes))
     for node, broker in zip(nodes, cluster.brokers, strict=True):
         values = properties(node, nodes, broker.data_folder)
-        for each in (secured, *detours[node.number - 1 : node.number]):
-            values = each.added_to(values) if each else values
+        for listener in (secured, *detours[node.number - 1 : node.number]):
+            values = listener.added_to(values) if listener else values
         broker.configure(values)
     cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
     await asyncio.gather(*(each.format(cluster_id, *(secured.scram if secured else ())) for each in cluster.brokers))
