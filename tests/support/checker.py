@@ -79,7 +79,7 @@ def _events(run: Facts) -> Iterator[Violation]:
         for each in told:
             if each.event_id != event_id(*job, f"{TYPE_PREFIX}{each.state}.v1"):
                 yield Violation(Rule.EVENT_ID, _name(job), each.event_id)
-        facts = {each.model_copy(update={"at": 0.0}) for each in told}
+        facts = {each.model_copy(update={"at": 0.0, "event_id": ""}) for each in told}
         if len(facts) > len({each.state for each in told}):
             yield Violation(Rule.CHANGED, _name(job), f"{facts}")
 

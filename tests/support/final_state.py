@@ -111,7 +111,7 @@ async def _records(kafka: KafkaSettings, topic: Topic) -> AsyncIterator[Consumer
     )
     try:
         await consumer.start()
-        consumer.assign(left)
+        consumer.assign(tuple(left))
         while any([await consumer.position(partition) < end for partition, end in left.items()]):
             yield await consumer.getone()
     finally:

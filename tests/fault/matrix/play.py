@@ -47,18 +47,20 @@ async def play(
     quiet_seconds: float = QUIET_SECONDS,
 ) -> Outcome:
     """Play it to its quiet end, or for as long as it may take: what has not ended by then is lost."""
-    began = monotonic()
+    began, wrong = monotonic(), []
     async with scene(place, folder, seed=seed, mutation=mutation) as played:
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(PLAY_SECONDS):
                 await row.breaks(played)
+        except (AssertionError, TimeoutError) as unexpected:
+            wrong.append(f"play: {unexpected!r}")
         await place.heal()
         place.store_line.switch(HEALTHY)
         with suppress(TimeoutError):
             async with asyncio.timeout(quiet_seconds):
                 await played.run.left(0)
                 await played.run.committed()
-        wrong = await leave(played)
+        wrong += await leave(played)
         history = await played.run.history(Limits(), place.store_line.writes)
     history = limited(history, row)
     found = check(history)
