@@ -15,8 +15,9 @@ PAGE = FOLDER / "reliability.md"
 def rows_table(told: dict[str, Any]) -> str:
     """A line for each row of the matrix, in its order."""
     rows = sorted(((number, row) for number, row in told.items() if number != "mutations"), key=_order)
+    head = ("row", "what breaks", "seed", "accepted", "executions", "told again", "next completion", "caught up")
     return _table(
-        ("row", "what breaks", "seed", "accepted", "executions", "told again", "next completion", "caught up", "verdict"),
+        (*head, "verdict"),
         (_line(number, row) for number, row in rows),
     )
 

@@ -57,6 +57,15 @@ class WornOut:
 
 
 @dataclass(frozen=True, slots=True)
+class LastStart:
+    """It may be begun once more, and those who began it before died: nothing else of that kind may run beside it.
+
+    A job that kills takes along those that are in hand with it. Each has its last start alone, so that it is worn out
+    by its own doing and not by another's.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """It has ended: the terminal event, as a JSON object."""
 
@@ -84,22 +93,40 @@ class _Found:
     """Between its last change and the answer, both by the store's clock: workers' clocks may differ."""
 
 
-async def begin(store: Store, key: JobKey, rules: Rules) -> Begun | Busy | WornOut | Ended:
+async def begin(store: Store, key: JobKey, rules: Rules) -> Begun | Busy | WornOut | LastStart | Ended:
     """Take the job if it may be taken. Counts before anything is done, so that a picture that kills is counted.
 
     Raises `JobFailed` with `store_unavailable`.
     """
     version = await _write(store, key, _working(rules, 1), None)
-    while version is None:
-        found = await _read(store, key)
+    if version is not None:
+        return Begun(key, version, 1)
+    found = await _read(store, key)
+    starts = judge(found.body, found.age_seconds, rules) if found else 0
+    if isinstance(starts, int) and is_last(starts + 1, rules):
+        return LastStart()
+    return await _begin_again(store, key, rules, found)
+
+
+async def begin_alone(store: Store, key: JobKey, rules: Rules) -> Begun | Busy | WornOut | Ended:
+    """As `begin`, for those whose last start has nothing of its kind beside it."""
+    return await _begin_again(store, key, rules, await _read(store, key))
+
+
+async def _begin_again(store: Store, key: JobKey, rules: Rules, found: _Found | None) -> Begun | Busy | WornOut | Ended:
+    while True:
         verdict = judge(found.body, found.age_seconds, rules) if found else 0
         if not isinstance(verdict, int):
             return verdict
-        starts = verdict + 1
-        version = await _write(store, key, _working(rules, starts), found.version if found else None)
+        version = await _write(store, key, _working(rules, verdict + 1), found.version if found else None)
         if version is not None:
-            return Begun(key, version, starts)
-    return Begun(key, version, 1)
+            return Begun(key, version, verdict + 1)
+        found = await _read(store, key)
+
+
+def is_last(starts: int, rules: Rules) -> bool:
+    """Whether a job that is begun for the `starts`-th time is worn out if this one fails too."""
+    return 1 < starts >= rules.max_starts
 
 
 def judge(body: Mapping[str, Any], age_seconds: float, rules: Rules) -> int | Busy | WornOut | Ended:

@@ -29,6 +29,7 @@ RECOVERY_SECONDS = 30.0
 MALFORMED = Expected(state="parked", code="malformed_json", kept=False)
 CRASH_LOOP = Expected(state="failed", code=str(FailureCode.CRASH_LOOP), kept=True)
 NO_PICTURE = Expected(state="failed", code=str(FailureCode.IMAGE_FORMAT_UNSUPPORTED))
+BESIDE = 16
 NOT_TAKEN_SECONDS = 10.0
 
 
@@ -39,7 +40,10 @@ async def kills(scene: Scene) -> None:
     async with scene.load(RATE), supervised(scene):
         await scene.run.more_ends(15)
         with scene.run.fault("a picture that kills", recovery_seconds=RECOVERY_SECONDS):
+            # In the midst of others, which are in hand whenever it kills: they must not be taken for its like.
+            await scene.burst(BESIDE)
             asked = await scene.ask(deadly, labels={KILLS: "yes"})
+            await scene.burst(BESIDE)
         async with scene.run.changed:
             await scene.run.changed.wait_for(lambda: asked.job_id not in scene.run.open_jobs)
         await scene.run.more_ends(20)
