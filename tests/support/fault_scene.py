@@ -69,7 +69,7 @@ class Scene:
         await asyncio.gather(*(each.ready() for each in born))
         return born
 
-    async def ask(self, source: Source, lane: Lane = Lane.BULK, **changes: object) -> UpscaleRequested:
+    async def ask(self, source: Source, /, lane: Lane = Lane.BULK, **changes: object) -> UpscaleRequested:
         """Make a request for a picture."""
         asked = request(source.name, tenant=source.tenant).model_copy(update=changes)
         await self.run.ask(asked, source.expected, lane)

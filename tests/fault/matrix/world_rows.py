@@ -22,8 +22,8 @@ RECOVERY_SECONDS = 30.0
 FULL = Path("/dev/full")
 OFF_SECONDS = 600.0
 """A store refuses whoever is off by more than 15 minutes: such a worker says so and does not start."""
-LARGE_SIDE = 700
-MEMORY_BYTES = 800 * 2**20
+LARGE_SIDE = 300
+MEMORY_BYTES = 400 * 2**20
 BUDGET_PIXELS = 2 * LARGE_SIDE**2
 STORM_SECONDS = 45.0
 
