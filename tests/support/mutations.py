@@ -37,6 +37,7 @@ class Mutation(StrEnum):
     RANDOM_EVENT_ID = "random event id"
     OVERWRITE = "overwrite PUT"
     NO_START_COUNTER = "no start counter"
+    LAST_START_IN_COMPANY = "last start beside others"
     RETRY_AFTER_COMMIT = "retry produced after commit"
     DEAD_LETTER_NOT_AWAITED = "dead-letter produce not awaited"
     PAUSE_LOST = "pause lost after a rebalance"
@@ -104,6 +105,10 @@ def _no_start_counter() -> None:
     jobs._working = uncounted
 
 
+def _last_start_in_company() -> None:
+    jobs.is_last = lambda starts, rules: False
+
+
 def _retry_after_commit() -> None:
     hand_on = Outbox.hand_on
 
@@ -166,6 +171,7 @@ _MUTATIONS: dict[Mutation, Callable[[], None]] = {
     Mutation.RANDOM_EVENT_ID: _random_event_id,
     Mutation.OVERWRITE: _overwrite,
     Mutation.NO_START_COUNTER: _no_start_counter,
+    Mutation.LAST_START_IN_COMPANY: _last_start_in_company,
     Mutation.RETRY_AFTER_COMMIT: _retry_after_commit,
     Mutation.DEAD_LETTER_NOT_AWAITED: _dead_letter_not_awaited,
     Mutation.PAUSE_LOST: _pause_lost,
