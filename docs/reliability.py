@@ -15,7 +15,7 @@ PAGE = FOLDER / "reliability.md"
 def rows_table(told: dict[str, Any]) -> str:
     """A line for each row of the matrix, in its order."""
     rows = sorted(((number, row) for number, row in told.items() if number != "mutations"), key=_order)
-    head = ("row", "what breaks", "seed", "accepted", "executions", "told again", "next completion", "caught up")
+    head = ("row", "what breaks", "seed", "accepted", "repeated", "told again", "next completion", "caught up")
     return _table(
         (*head, "verdict"),
         (_line(number, row) for number, row in rows),
@@ -37,7 +37,7 @@ def _line(number: str, row: dict[str, Any]) -> tuple[str, ...]:
         row["name"],
         str(row["seed"]),
         str(row["accepted"]),
-        str(row["executions"]),
+        str(row["extra_executions"]),
         str(row["repeated_events"]),
         _seconds(row["recovery_seconds"]),
         _seconds(row["caught_up_seconds"]),

@@ -37,7 +37,7 @@ def move_clock(seconds: float) -> None:
 
     clock.datetime = Moved  # type: ignore[misc]
     for name, module in list(sys.modules.items()):
-        if name.startswith(("pipeline.", "schemas.", "botocore.")) and getattr(module, "datetime", None) is true:
+        if name.startswith(("pipeline.", "botocore.")) and getattr(module, "datetime", None) is true:
             module.datetime = Moved  # type: ignore[attr-defined]
 
 

@@ -6,7 +6,7 @@ ROW = {
     "name": "a fault",
     "seed": 7,
     "accepted": 10,
-    "executions": 11,
+    "extra_executions": 11,
     "repeated_events": 1,
     "recovery_seconds": {"kill": 0.25},
     "caught_up_seconds": {"kill": None},
