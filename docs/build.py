@@ -41,7 +41,7 @@ not know by its `fault` and `retryable`.
 Made from `schemas/failures.py` by `python -m docs.build`.
 """
 
-EXAMPLE = re.compile(r"(<!-- example: (?P<name>[a-z.]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+EXAMPLE = re.compile(r"(<!-- example: (?P<name>[a-z.-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 
 def settings_page() -> str:

@@ -184,9 +184,9 @@ class IntakeSettings(Room):
     """Decoded source pixels in memory; one picture larger than this is still taken, alone."""
     max_bytes: Positive = 512 * 2**20
     """Fetched source bytes in memory."""
-    lease_seconds: Annotated[float, Field(ge=0)] = 15.0
-    """A job is left to the worker that began it until that has been silent for so long; 0 takes it over at once, which
-    suits a single worker. Must be shorter than the group's session, or a dead worker's jobs wait for it."""
+    lease_seconds: Annotated[float, Field(ge=0)] | None = None
+    """A job is left to the worker that began it until that has been silent for so long. Unset means half of the group's
+    session; 0 takes it over at once, which suits a single worker."""
     max_starts: Positive = 3
     """How often a job is begun whose workers die before its end."""
     drain_seconds: Seconds = 90.0
@@ -223,13 +223,20 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _lease_ends_before_the_session(self) -> Self:
-        if self.intake.lease_seconds * 1000 >= self.kafka.session_timeout_ms:
+        if self.lease_seconds * 1000 >= self.kafka.session_timeout_ms:
             # A dead worker's records come to another when the session ends, and would find its jobs still leased.
             raise ValueError(
-                "intake lease_seconds: must be shorter than kafka session_timeout_ms, got "
-                f"{self.intake.lease_seconds * 1000:.0f} ms and {self.kafka.session_timeout_ms} ms"
+                f"{variable('intake', 'lease_seconds')}: must be shorter than the session of "
+                f"{variable('kafka', 'session_timeout_ms')}, got {self.lease_seconds:g} s and "
+                f"{self.kafka.session_timeout_ms} ms"
             )
         return self
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a job is left to a worker that is silent."""
+        half_a_session = self.kafka.session_timeout_ms / 2000
+        return half_a_session if self.intake.lease_seconds is None else self.intake.lease_seconds
 
 
 class InvalidSettings(Exception):
@@ -271,7 +278,9 @@ def _text(assignment: Assignment) -> str:
 
 
 def _line(problem: Problem) -> str:
-    """A rule that joins several fields of a room is told as one of the whole room."""
+    """A rule that joins several fields of a room is told as one of the whole room; one that joins rooms names them."""
+    if not problem.path:
+        return problem.sentence
     name = variable(*problem.path[:2]) if len(problem.path) > 1 else variable(*problem.path, "*")
     return f"{name}: {problem.sentence}"
 

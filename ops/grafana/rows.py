@@ -8,7 +8,7 @@ from schemas.stages import Stage
 def rows() -> tuple[Row, ...]:
     """All rows of the dashboard. `deliver` is left out: it is not a stage of the worker."""
     stages = (_stage(stage) for stage in Stage if stage is not Stage.DELIVER)
-    return (_outcome(), _path(), *stages, _batching(), _device(), _intake(), _kafka(), _failures())
+    return (_outcome(), _path(), *stages, _batching(), _device(), _intake(), _kafka(), _trying_again(), _failures())
 
 
 def _outcome() -> Row:
@@ -103,6 +103,20 @@ def _kafka() -> Row:
         Panel("Dead letters", "Records that could not be tied to a job.", "ops", (dead,)),
     )
     return Row("Kafka", panels)
+
+
+def _trying_again() -> Row:
+    handed_on = Query(rate("upscale_retries_total", "reason, tier"), "{{reason}} {{tier}}")
+    waiting = by("lane", total("upscale_waiting_retries", "lane"))
+    away = by("service", total("upscale_breaker_open", "service"))
+    restarts = by("instance", rate("upscale_job_restarts_total", "instance"))
+    panels = (
+        Panel("Handed on", "To a retry topic, by reason.", "ops", (handed_on,)),
+        Panel("Waiting", "Until they are due.", "none", (waiting,)),
+        Panel("Services away", "Workers that wait for one; nothing fails meanwhile.", "none", (away,)),
+        Panel("Begun again", "After a worker died with the job.", "ops", (restarts,)),
+    )
+    return Row("Trying again", panels)
 
 
 def _failures() -> Row:

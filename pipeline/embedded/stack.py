@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 
 from pipeline.embedded.broker import embedded_broker
+from pipeline.embedded.claim import claimed
 from pipeline.embedded.process import LOOPBACK, Child, free_port
 from pipeline.embedded.store import embedded_store
 from pipeline.kafka.admin import administration
@@ -30,17 +31,18 @@ STOP_MARGIN_SECONDS = 15.0
 async def stack(folder: Path, config: Settings) -> AsyncIterator[Settings]:
     """Run store and broker until the block ends; yields `config` pointed at them, topics and bucket in place.
 
-    Raises `ChildFailed` when one of them does not start.
+    Raises `FolderNotUsable`, and `ChildFailed` when one of them does not start.
     """
     buckets = (config.store.bucket, BROKER_BUCKET)
-    async with (
-        embedded_store(folder / "store", buckets=buckets) as store,
-        embedded_broker(folder, store=store, bucket=BROKER_BUCKET) as running,
-    ):
-        local = pointed_at(config, running.servers, store)
-        async with administration(local.kafka) as admin:
-            await admin.create(declare(local.kafka.topic_prefix, partitions=PARTITIONS).all())
-        yield local
+    with claimed(folder):
+        async with (
+            embedded_store(folder / "store", buckets=buckets) as store,
+            embedded_broker(folder, store=store, bucket=BROKER_BUCKET) as running,
+        ):
+            local = pointed_at(config, running.servers, store)
+            async with administration(local.kafka) as admin:
+                await admin.create(declare(local.kafka.topic_prefix, partitions=PARTITIONS).all())
+            yield local
 
 
 @asynccontextmanager

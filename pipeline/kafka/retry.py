@@ -69,12 +69,12 @@ def played_again(headers: Headers) -> Headers:
 
 
 def moment(raw: bytes | None) -> datetime | None:
-    """A time with its zone, RFC 3339; None for anything else."""
+    """A time with its zone, RFC 3339, in UTC; None for anything else, at the rim of the calendar too."""
     try:
         found = datetime.fromisoformat((raw or b"").decode())
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo is not None else None
 
 
 def _number(raw: bytes | None, otherwise: int) -> int:

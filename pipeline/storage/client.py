@@ -10,7 +10,14 @@ import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from aiohttp import ClientConnectorDNSError
-from botocore.exceptions import BotoCoreError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from pipeline.errors import PipelineError, ServiceRefused, ServiceUnreachable
 from pipeline.settings import StoreSettings, variable
@@ -121,7 +128,11 @@ def explain(error: Exception, settings: StoreSettings) -> PipelineError:
             reason = f"it has no bucket {settings.bucket!r}"
             return ServiceRefused(SERVICE, where, _variable("bucket"), reason)
         case Meaning.CREDENTIALS:
-            reason = "it does not know the access key, or the secret key does not belong to it"
+            reason = (
+                "no access key is set, and the AWS chain has none"
+                if isinstance(error, NoCredentialsError)
+                else "it does not know the access key, or the secret key does not belong to it"
+            )
             return ServiceRefused(SERVICE, where, f"{_variable('access_key')} and {_variable('secret_key')}", reason)
         case Meaning.CLOCK:
             reason = "its clock and that of this machine differ by more than it accepts; set this machine's"

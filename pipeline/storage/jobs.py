@@ -50,19 +50,15 @@ class Busy:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspect:
+    """It may be begun once more, for the last time: by a worker that does not begin another suspect beside it."""
+
+
+@dataclass(frozen=True, slots=True)
 class WornOut:
     """It was begun as often as is allowed, and those who began it died of it or with it."""
 
     starts: int
-
-
-@dataclass(frozen=True, slots=True)
-class LastStart:
-    """It may be begun once more, and those who began it before died: nothing else of that kind may run beside it.
-
-    A job that kills takes along those that are in hand with it. Each has its last start alone, so that it is worn out
-    by its own doing and not by another's.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,50 +89,45 @@ class _Found:
     """Between its last change and the answer, both by the store's clock: workers' clocks may differ."""
 
 
-async def begin(store: Store, key: JobKey, rules: Rules) -> Begun | Busy | WornOut | LastStart | Ended:
+async def begin(
+    store: Store, key: JobKey, rules: Rules, *, alone: bool = False
+) -> Begun | Busy | Suspect | WornOut | Ended:
     """Take the job if it may be taken. Counts before anything is done, so that a picture that kills is counted.
 
-    Raises `JobFailed` with `store_unavailable`.
+    `alone` promises that no other suspect is worked on beside it. Raises `JobFailed` with `store_unavailable`.
     """
     version = await _write(store, key, _working(rules, 1), None)
-    if version is not None:
-        return Begun(key, version, 1)
-    found = await _read(store, key)
-    starts = judge(found.body, found.age_seconds, rules) if found else 0
-    if isinstance(starts, int) and is_last(starts + 1, rules):
-        return LastStart()
-    return await _begin_again(store, key, rules, found)
-
-
-async def begin_alone(store: Store, key: JobKey, rules: Rules) -> Begun | Busy | WornOut | Ended:
-    """As `begin`, for those whose last start has nothing of its kind beside it."""
-    return await _begin_again(store, key, rules, await _read(store, key))
-
-
-async def _begin_again(store: Store, key: JobKey, rules: Rules, found: _Found | None) -> Begun | Busy | WornOut | Ended:
-    while True:
-        verdict = judge(found.body, found.age_seconds, rules) if found else 0
+    while version is None:
+        found = await _read(store, key)
+        verdict = judge(found.body, found.age_seconds, rules, alone=alone) if found else 0
         if not isinstance(verdict, int):
             return verdict
-        version = await _write(store, key, _working(rules, verdict + 1), found.version if found else None)
+        starts = verdict + 1
+        version = await _write(store, key, _working(rules, starts), found.version if found else None)
         if version is not None:
-            return Begun(key, version, verdict + 1)
-        found = await _read(store, key)
+            return Begun(key, version, starts)
+    return Begun(key, version, 1)
 
 
-def is_last(starts: int, rules: Rules) -> bool:
-    """Whether a job that is begun for the `starts`-th time is worn out if this one fails too."""
-    return 1 < starts >= rules.max_starts
+def judge(
+    body: Mapping[str, Any], age_seconds: float, rules: Rules, *, alone: bool
+) -> int | Busy | Suspect | WornOut | Ended:
+    """What an object allows: the number of earlier starts when the job may be taken, or why not.
 
-
-def judge(body: Mapping[str, Any], age_seconds: float, rules: Rules) -> int | Busy | WornOut | Ended:
-    """What an object allows: the number of earlier starts when the job may be taken, or why not."""
+    A worker that dies takes all jobs in its hands along, and whoever starts next is handed the same ones together. So
+    none of them is given its last start beside the others: the one that kills would wear out all of them.
+    """
     if "event" in body:
         return Ended(body["event"])
     owner, starts = body["owner"], body["starts"]
-    if owner and owner != rules.owner and age_seconds < rules.lease_seconds:
+    if owner == rules.owner:
+        # We live, so nobody has died of it: the answer to our own write was lost, or the record came back to us.
+        return int(starts) - 1
+    if owner and age_seconds < rules.lease_seconds:
         return Busy()
-    return WornOut(starts) if starts >= rules.max_starts else int(starts)
+    if starts >= rules.max_starts:
+        return WornOut(starts)
+    return Suspect() if starts and starts + 1 == rules.max_starts and not alone else int(starts)
 
 
 async def touch(store: Store, begun: Begun, rules: Rules) -> Begun | None:
@@ -169,10 +160,12 @@ async def end(store: Store, key: JobKey, event: Mapping[str, Any], begun: Begun 
 
 async def end_idle(store: Store, key: JobKey, event: Mapping[str, Any], rules: Rules) -> bool:
     """End the job with `event` if nobody works on it, and before anybody does; whether we have. Raises as `begin`."""
-    seen = None
-    while await _write(store, key, {"event": dict(event)}, seen) is None:
+    seen, ours = None, {"event": dict(event)}
+    while await _write(store, key, ours, seen) is None:
         found = await _read(store, key)
-        if found and isinstance(judge(found.body, found.age_seconds, rules), (Busy, Ended)):
+        if found and found.body == ours:
+            return True
+        if found and isinstance(judge(found.body, found.age_seconds, rules, alone=True), (Busy, Ended)):
             return False
         seen = found.version if found else None
     return True

@@ -23,23 +23,26 @@ class TransferFailed(PipelineError):
 async def upload(store: Store, tenant: str, content: Path | bytes) -> str:
     """Put a picture file where `upload:NAME` finds it, and return NAME, which is the SHA-256 of the content.
 
-    The same content uploaded again is not stored twice. Raises `ServiceUnreachable` or `ServiceRefused`, and `OSError`
-    for a file that cannot be read.
+    The same content uploaded again is not stored twice. Raises `TransferFailed` for a file that cannot be read,
+    `ServiceUnreachable` and `ServiceRefused`.
     """
-    payload = await (payload_of_file(content) if isinstance(content, Path) else payload_of_bytes(content))
-    target = Target(upload_key(tenant, payload.sha256), "application/octet-stream", {"sha256": payload.sha256})
+    name = content if isinstance(content, Path) else "the picture"
     try:
+        payload = await (payload_of_file(content) if isinstance(content, Path) else payload_of_bytes(content))
+        target = Target(upload_key(tenant, payload.sha256), "application/octet-stream", {"sha256": payload.sha256})
         await put_once(store, target, payload)
     except STORE_ERRORS as error:
         raise explain(error, store.settings) from error
+    except OSError as error:
+        raise TransferFailed(f"{name}: cannot be read: {error.strerror}") from error
     return payload.sha256
 
 
 async def download(store: Store, stored: StoredObject, path: Path) -> None:
     """Write the object to `path`; it appears there whole and verified, or not at all.
 
-    Raises `TransferFailed` when it is gone or is not what was stored, `ServiceUnreachable` or `ServiceRefused`, and
-    `OSError` when the file cannot be written.
+    Raises `TransferFailed` when it is gone, is not what was stored or cannot be written, `ServiceUnreachable` and
+    `ServiceRefused`.
     """
     partial = path.with_name(f"{path.name}.part")
     try:
@@ -52,6 +55,8 @@ async def download(store: Store, stored: StoredObject, path: Path) -> None:
         if meaning(error) is Meaning.MISSING:
             raise TransferFailed(f"{stored.url}: there is no such object any more") from error
         raise explain(error, store.settings) from error
+    except OSError as error:
+        raise TransferFailed(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
 

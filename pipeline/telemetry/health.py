@@ -4,6 +4,7 @@
 unless its checks say so.
 """
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -74,7 +75,7 @@ async def _listen(runner: web.AppRunner, settings: TelemetrySettings) -> int:
             settings.host,
             settings.port,
             variable("telemetry", "port"),
-            error.strerror or "refused",
+            os.strerror(error.errno).lower() if error.errno else "refused",
         ) from None
     return int(runner.addresses[0][1])
 

@@ -11,6 +11,7 @@ import random
 import statistics
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from time import perf_counter
@@ -146,13 +147,13 @@ async def _measure(arguments: Arguments, configured: DeviceSettings) -> Report:
     threads = profile.threads * profile.launches
     sides = windows.sides(profile)
     pictures = _photographs(arguments.size)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(1) as thread:
         upstream = reference.runner(spec, folder, Path(scratch), tile=windows.tile, pad=windows.pad, threads=threads)
         async with (
             engine(spec, profile, folder, pad=windows.pad, sides=sides) as ours,
             engine(spec, exact_profile, folder, pad=windows.pad, sides=sides) as exact,
         ):
-            engines = Engines(ours.upscale, exact.upscale, _one_by_one(upstream))
+            engines = Engines(ours.upscale, exact.upscale, _one_by_one(upstream, thread))
             # The first run of a shape is the warm-up, and the one whose pixels are compared.
             qualities = await _qualities(engines, list(pictures.values()))
             rounds = [await _round(engines, list(pictures.values())) for _ in range(arguments.rounds)]
@@ -163,11 +164,16 @@ async def _measure(arguments: Arguments, configured: DeviceSettings) -> Report:
     return Report(spec.name, profile.precision, profile.name, threads, tuple(results), tuple(rounds))
 
 
-def _one_by_one(upstream: Callable[[Pixels], Pixels]) -> Upscale:
-    """Upstream's program takes one picture at a time, and uses every thread for it."""
+def _one_by_one(upstream: Callable[[Pixels], Pixels], thread: Executor) -> Upscale:
+    """Upstream's program takes one picture at a time, and uses every thread for it.
+
+    It has a thread of its own, as in its own program: OpenMP gives each thread that calls it another team of workers,
+    and teams that were left a moment ago still spin.
+    """
 
     async def upscale(pictures: Sequence[Pixels]) -> list[Pixels]:
-        return [await asyncio.to_thread(upstream, picture) for picture in pictures]
+        loop = asyncio.get_running_loop()
+        return [await loop.run_in_executor(thread, upstream, picture) for picture in pictures]
 
     return upscale
 

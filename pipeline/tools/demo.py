@@ -10,14 +10,14 @@ from time import monotonic
 from rich.console import Console
 
 from pipeline.embedded.stack import stack, worker
-from pipeline.errors import PipelineError
 from pipeline.settings import Settings
 from pipeline.telemetry.scrape import Sample, scrape, total
-from pipeline.tools.before_after import side_by_side
+from pipeline.tools.before_after import LARGEST_PIXELS, side_by_side
+from pipeline.tools.files import check_readable, make_folder
 from pipeline.tools.photographs import write_small
 from pipeline.tools.session import connect
 from pipeline.tools.submit import Asked, Ended, Picture, add_options, options_of, submit
-from schemas.events import UpscaleCompleted
+from schemas.events import ResultObject, UpscaleCompleted
 from schemas.options import UpscaleOptions
 from schemas.topics import Lane
 
@@ -34,16 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Exit code 0 when every picture was upscaled."""
     for path in arguments.pictures:
-        if not path.is_file():
-            raise PipelineError(f"{path}: no such file")
-    pictures = arguments.pictures or write_small(arguments.output / "before")
-    (arguments.output / "after").mkdir(parents=True, exist_ok=True)
+        check_readable(path)
+    options = options_of(arguments)
+    make_folder(arguments.output / "after")
+    pictures = arguments.pictures or write_small(make_folder(arguments.output / "before"))
     with TemporaryDirectory(prefix="upscale-demo-") as state:
-        return asyncio.run(_demo(pictures, options_of(arguments), arguments.output, Path(state), config))
+        return asyncio.run(_demo(pictures, options, arguments.output, Path(state), config))
 
 
 async def _demo(pictures: Sequence[Path], options: UpscaleOptions, folder: Path, state: Path, config: Settings) -> int:
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print("starting broker, store and worker on this machine ...")
     async with stack(state, config) as local, worker(state, local), connect(local) as session:
         console.print(f"broker {local.kafka.servers}, store {local.store.endpoint}, model {options.model}")
@@ -53,12 +53,17 @@ async def _demo(pictures: Sequence[Path], options: UpscaleOptions, folder: Path,
         seconds = monotonic() - started
         counts = await scrape(f"http://{local.telemetry.host}:{local.telemetry.port}/metrics")
     for each in ended:
-        if each.picture.path and each.result:
-            sheet = folder / f"{each.picture.stem}_before_after.png"
-            await asyncio.to_thread(side_by_side, each.picture.path, each.result, sheet)
-            console.print(f"compare {sheet}", soft_wrap=True)
+        if isinstance(each.event, UpscaleCompleted) and each.picture.path and each.result:
+            console.print(await asyncio.to_thread(look_at, each.picture.path, each.result, each.event.result, folder))
     console.print(summary(ended, seconds, counts))
     return 0 if all(each.result for each in ended) else 1
+
+
+def look_at(before: Path, after: Path, result: ResultObject, folder: Path) -> str:
+    """Where to see what became of a picture: on a sheet, written into `folder`, unless it is too large for one."""
+    if result.width * result.height > LARGEST_PIXELS:
+        return f"result  {after}"
+    return f"compare {side_by_side(before, after, folder / f'{after.stem}_before_after.png')}"
 
 
 def summary(ended: Sequence[Ended], seconds: float, counts: Sequence[Sample]) -> str:

@@ -5,6 +5,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from schemas.events import (
     JobEvent,
@@ -25,9 +26,9 @@ class Display:
         self._names = names
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
-            TextColumn("{task.fields[name]}", justify="left"),
+            TextColumn("{task.fields[name]}", justify="left", markup=False),
             BarColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
             console=console,
             disable=not console.is_terminal,
@@ -52,7 +53,7 @@ class Display:
         if isinstance(event, UpscaleProgress):
             self._progress.update(bar, completed=event.tiles_done, total=event.tiles_total)
         elif not self._console.is_terminal:
-            self._console.print(f"{self._names[event.job_id]}: {text}", highlight=False, soft_wrap=True)
+            self._console.print(Text(f"{self._names[event.job_id]}: {text}"), soft_wrap=True)
         if event.terminal:
             self._progress.update(bar, completed=1, total=1)
             self._progress.stop_task(bar)

@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline import __version__
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, ServiceRefused
 from pipeline.kafka.admin import Standing, administration
-from pipeline.settings import InvalidSettings, Settings
+from pipeline.settings import InvalidSettings, Settings, variable
 from pipeline.storage import client as storage
 from schemas.topics import declare
 
+BUCKET = variable("store", "bucket")
 SHOWN_VERSIONS = ("torch", "numpy", "pillow", "aiokafka", "aioboto3")
 
 
@@ -138,6 +139,9 @@ async def _topics(config: Settings) -> str:
 
 
 async def _store(config: Settings) -> str:
-    async with storage.connect(config.store) as store:
-        await storage.check(store)
+    try:
+        async with storage.connect(config.store) as store:
+            await storage.check(store)
+    except ServiceRefused as error:
+        raise Ailing(str(error), "upscale bucket create" if error.setting == BUCKET else "") from None
     return f"bucket {config.store.bucket} at {storage.address(config.store)}"

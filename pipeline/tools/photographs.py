@@ -29,7 +29,6 @@ JPEG_QUALITY = 85
 
 def write_small(folder: Path) -> list[Path]:
     """Write the photographs, reduced, as JPEG files into `folder`: pictures as they come from a small camera."""
-    folder.mkdir(parents=True, exist_ok=True)
     return [_write(photograph, folder) for photograph in PHOTOGRAPHS]
 
 

@@ -8,15 +8,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from pydantic import ValidationError
+import orjson
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from pipeline.errors import PipelineError
 from pipeline.settings import Settings
 from pipeline.tools.display import Display
+from pipeline.tools.files import check_readable, make_folder
 from pipeline.tools.session import Session, connect
-from schemas.events import JobEvent, UpscaleCompleted, UpscaleRequested
+from schemas.events import JobEvent, Tenant, UpscaleCompleted, UpscaleRequested
 from schemas.options import MetadataPolicy, OutputFormat, UpscaleOptions
+from schemas.problems import Problem, problems
 from schemas.topics import Lane
 
 REMOTE_SCHEMES = ("http", "https", "s3", "upload")
@@ -92,16 +95,28 @@ def options_of(arguments: argparse.Namespace) -> UpscaleOptions:
             metadata=MetadataPolicy.KEEP if arguments.keep_metadata else MetadataPolicy.STRIP,
         )
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        field = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
-        raise PipelineError(f"{field}: {problem['msg']}, got {problem['input']!r}") from None
+        raise PipelineError(_by_argument(problems(error)[0])) from None
+
+
+def tenant_of(arguments: argparse.Namespace) -> str:
+    """The tenant asked for. Raises `PipelineError` when it cannot be one."""
+    try:
+        return TypeAdapter(Tenant).validate_python(arguments.tenant)
+    except ValidationError as error:
+        raise PipelineError(f"--tenant: {problems(error)[0].sentence}") from None
+
+
+def _by_argument(problem: Problem) -> str:
+    """A rule that joins several options names them itself."""
+    field = "-".join(problem.path).replace("_", "-")
+    return f"--{field}: {problem.sentence}" if field else problem.sentence
 
 
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Exit code 0 when every picture was upscaled, 1 when one was not."""
     pictures = [named(name) for name in arguments.pictures]
-    asked = Asked(options_of(arguments), arguments.tenant, Lane(arguments.lane))
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    asked = Asked(options_of(arguments), tenant_of(arguments), Lane(arguments.lane))
+    make_folder(arguments.output)
     try:
         ended = asyncio.run(_submit(pictures, asked, arguments, config))
     except TimeoutError:
@@ -119,12 +134,13 @@ async def _submit(
 
 
 def named(name: str) -> Picture:
-    """What an argument of the command line means. Raises `PipelineError` for a file that is not there."""
+    """What an argument of the command line means. Raises `PipelineError` for a file that cannot be read."""
     if urlsplit(name).scheme in REMOTE_SCHEMES:
         return Picture(name, Path(urlsplit(name).path).stem or "result", path=None)
     path = Path(name)
-    if not path.is_file():
+    if not path.exists():
         raise PipelineError(f"{name}: no such file, and not a URL of {', '.join(REMOTE_SCHEMES)}")
+    check_readable(path)
     return Picture(path.name, path.stem, path)
 
 
@@ -142,10 +158,15 @@ async def submit(
         async for event in session.events(set(jobs)):
             display.show(event)
             if as_json:
-                print(event.model_dump_json(exclude_none=True), flush=True)
+                print(json_line(event), flush=True)
             if event.terminal:
                 ended.append(await _ended(session, jobs[event.job_id], event, folder))
     return ended
+
+
+def json_line(event: JobEvent) -> str:
+    """An event with its type, since nothing around it says what it is."""
+    return orjson.dumps({"type": event.type, **event.model_dump(mode="json", exclude_none=True)}).decode()
 
 
 async def _ended(session: Session, picture: Picture, event: JobEvent, folder: Path) -> Ended:

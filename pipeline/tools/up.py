@@ -3,11 +3,14 @@
 import argparse
 import asyncio
 import shlex
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.embedded.process import Child
 from pipeline.embedded.stack import stack, worker
+from pipeline.errors import PipelineError
 from pipeline.lifecycle import stop_requested
 from pipeline.settings import Settings, environment
 
@@ -20,28 +23,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace, config: Settings) -> int:
-    """Exit code 0 after a clean stop, 1 when a part did not start or ended by itself."""
+    """Exit code 0 after a clean stop. Raises `PipelineError` when a part did not start or the worker ended."""
     return asyncio.run(_up(arguments.state.resolve(), config))
 
 
 async def _up(folder: Path, config: Settings) -> int:
-    console = Console(highlight=False)
+    # A path is printed as it is: not wrapped, and never taken for markup.
+    say = partial(Console(highlight=False, markup=False, emoji=False).print, soft_wrap=True)
+    say("starting broker, store and worker ...")
     async with stack(folder, config) as local, worker(folder, local) as child:
-        _say_where(console, folder, local)
-        async with stop_requested() as stop:
-            ended = asyncio.ensure_future(child.ended())
-            await asyncio.wait({ended, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        console.print("stopping: jobs in hand are finished first; Ctrl-C again gives them up")
-        return 1 if ended.done() else 0
+        script = _write_environment(folder, local)
+        for line in where(folder, script, local):
+            say(line)
+        await until_stopped(child)
+        say("stopping: jobs in hand are finished first; Ctrl-C again gives them up")
+    return 0
 
 
-def _say_where(console: Console, folder: Path, local: Settings) -> None:
-    written = environment(local)
+async def until_stopped(child: Child) -> None:
+    """Return when a signal says stop. Raises `PipelineError` when the child ends by itself before."""
+    async with stop_requested() as stop:
+        ended, stopping = asyncio.create_task(child.ended()), asyncio.create_task(stop.wait())
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            stopping.cancel()
+            raise PipelineError(f"the {child.name} ended by itself with status {ended.result()}; see {child.log_path}")
+        ended.cancel()
+
+
+def _write_environment(folder: Path, local: Settings) -> Path:
+    """A file for a shell to read, after which it reaches what runs here; it holds the store's key."""
     script = folder / "env"
     script.touch(mode=0o600)
-    script.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in written.items()))
-    console.print(f"broker   {local.kafka.servers}")
-    console.print(f"store    {local.store.endpoint}  bucket {local.store.bucket}")
-    console.print(f"worker   http://{local.telemetry.host}:{local.telemetry.port}/ready  /live  /metrics")
-    console.print(f"state    {folder}")
-    console.print(f"\nin another terminal:  . {shlex.quote(str(script))}  &&  upscale submit PICTURE")
+    script.write_text(
+        "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment(local).items()), encoding="utf-8"
+    )
+    return script
+
+
+def where(folder: Path, script: Path, local: Settings) -> list[str]:
+    """Where everything is, and what to type next, a line each."""
+    return [
+        f"broker   {local.kafka.servers}",
+        f"store    {local.store.endpoint}  bucket {local.store.bucket}",
+        f"worker   http://{local.telemetry.host}:{local.telemetry.port}/ready  /live  /metrics",
+        f"state    {folder}",
+        f"\nin another terminal:  . {shlex.quote(str(script))}  &&  upscale submit PICTURE",
+    ]

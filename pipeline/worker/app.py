@@ -224,7 +224,7 @@ async def tested(lane: DeviceLane) -> bool:
 
 
 def _rules(config: Settings) -> Rules:
-    return Rules(str(uuid4()), config.intake.lease_seconds, config.intake.max_starts)
+    return Rules(str(uuid4()), config.lease_seconds, config.intake.max_starts)
 
 
 def _wall() -> datetime:

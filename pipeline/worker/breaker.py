@@ -59,24 +59,29 @@ class Breaker:
                     if self.open:
                         return await self._probe(operation)
             except JobFailed as error:
-                if error.code is not self._away:
+                if not self._tells_absence(error):
                     raise
-                self._failed()
+                # Calls that were under way together and fail together are one failure.
+                if not self.open:
+                    self._failures = 1
+                    self._set(open_=True)
 
     async def _probe(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Whatever comes back but `away` closes: a caller that leaves may be the last, and nobody else would."""
         await self._sleep(longest_pause(self._failures) * jitter())
-        result = await operation()
-        self._answered()
+        try:
+            result = await operation()
+        except Exception as error:
+            if self._tells_absence(error):
+                self._failures += 1
+            else:
+                self._set(open_=False)
+            raise
+        self._set(open_=False)
         return result
 
-    def _failed(self) -> None:
-        self._failures += 1
-        if not self.open:
-            self._set(open_=True)
-
-    def _answered(self) -> None:
-        self._failures = 0
-        self._set(open_=False)
+    def _tells_absence(self, error: Exception) -> bool:
+        return isinstance(error, JobFailed) and error.code is self._away
 
     def _set(self, *, open_: bool) -> None:
         self.open = open_

@@ -10,7 +10,7 @@ import structlog
 from pipeline.errors import JobFailed
 from pipeline.storage import jobs
 from pipeline.storage.client import Store
-from pipeline.storage.jobs import Begun, Busy, Ended, JobKey, LastStart, Rules, WornOut
+from pipeline.storage.jobs import Begun, Busy, Ended, JobKey, Rules, Suspect, WornOut
 from pipeline.telemetry import metrics
 from pipeline.worker.breaker import Breaker
 from schemas import codec
@@ -39,39 +39,19 @@ class Claims:
         self._rules = rules
         self._breaker = breaker
         self._event_source = event_source
-        self._alone = asyncio.Lock()
-        self._last_start: JobKey | None = None
-        """The job that has the lock, from its beginning until `hold` is left."""
 
-    async def begin(self, key: JobKey) -> Begun | Busy | WornOut | Event:
-        """Take the job, or learn why not: an event is the one it ended with. Whoever gets `Begun` must `hold` it.
-
-        Waits while another job has its last start in this process, if this would be one too.
-        """
-        found = await self._breaker.call(lambda: jobs.begin(self._store, key, self._rules))
-        if isinstance(found, LastStart):
-            found = await self._begin_alone(key)
+    async def begin(self, key: JobKey, *, alone: bool = False) -> Begun | Busy | Suspect | WornOut | Event:
+        """Take the job, or learn why not: an event is the one it ended with. `alone` as in `jobs.begin`."""
+        found = await self._breaker.call(lambda: jobs.begin(self._store, key, self._rules, alone=alone))
         if isinstance(found, Begun) and found.starts > 1:
             metrics.RESTARTS.inc()
             log.warning("job_begun_again", job_id=key.job_id, starts=found.starts)
         return codec.from_document(found.event, origin=key.path) if isinstance(found, Ended) else found
 
-    async def _begin_alone(self, key: JobKey) -> Begun | Busy | WornOut | Ended:
-        """With the lock, which goes over to `hold` when the job has begun."""
-        await self._alone.acquire()
-        try:
-            found = await self._breaker.call(lambda: jobs.begin_alone(self._store, key, self._rules))
-            self._last_start = key if isinstance(found, Begun) else None
-            return found
-        finally:
-            if self._last_start is None:
-                self._alone.release()
-
     @asynccontextmanager
     async def hold(self, begun: Begun) -> AsyncIterator[Held]:
         """Give signs of life while the block runs. A job that was not ended in it is left to whoever comes next."""
         held = Held(begun)
-        last_start = self._last_start == begun.key
         beating = asyncio.create_task(self._beat(held))
         try:
             yield held
@@ -80,9 +60,6 @@ class Claims:
             await asyncio.gather(beating, return_exceptions=True)
             if held.begun is not None:
                 await asyncio.shield(self._hand_back(held.begun))
-            if last_start:
-                self._last_start = None
-                self._alone.release()
 
     async def end(self, key: JobKey, event: JobEvent, held: Held | None = None) -> Event:
         """End the job with `event` unless it has ended; the event to publish is the one it ended with."""

@@ -5,9 +5,10 @@ event is said, the broker has the event before the offset moves; and a retry or 
 of that. A crash between two of them repeats the later ones, to the same effect.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -16,7 +17,7 @@ from pipeline.errors import CalledOff, ShuttingDown
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Received
 from pipeline.kafka.retry import History, history
-from pipeline.storage.jobs import Begun, Busy, JobKey, WornOut
+from pipeline.storage.jobs import Begun, Busy, JobKey, Suspect, WornOut
 from pipeline.telemetry import metrics
 from pipeline.telemetry.stage import stage
 from pipeline.worker import outcome
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 class ClaimsPort(Protocol):
     """What we need of `Claims`."""
 
-    async def begin(self, key: JobKey) -> Begun | Busy | WornOut | Event: ...
+    async def begin(self, key: JobKey, *, alone: bool = False) -> Begun | Busy | Suspect | WornOut | Event: ...
     def hold(self, begun: Begun) -> AbstractAsyncContextManager[Held]: ...
     async def end(self, key: JobKey, event: JobEvent, held: Held | None = None) -> Event: ...
 
@@ -56,6 +57,8 @@ class Ports:
     """Publish without waiting; may be lost."""
     now: Callable[[], float]
     """Monotonic seconds."""
+    suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a job is worked on for the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +127,13 @@ async def _refuse(received: Received, refused: Refused, ports: Ports) -> Settled
     return Settled()
 
 
-async def _settle_job(received: Received, job: Job, ports: Ports) -> Settled:
+async def _settle_job(received: Received, job: Job, ports: Ports, *, alone: bool = False) -> Settled:
     past = history(received.headers)
     key = key_of(job.request, received)
-    match await ports.claims.begin(key):
+    match await ports.claims.begin(key, alone=alone):
+        case Suspect():
+            async with ports.suspects:
+                return await _settle_job(received, job, ports, alone=True)
         case Busy():
             await ports.hand_on(received, leased(past))
             return Settled()

@@ -12,7 +12,7 @@ from pipeline.worker.steps import Rooms, do
 from schemas.failures import FailureCode
 from schemas.stages import Stage
 from tests.support.clock import run_virtual
-from tests.support.rooms import MAX_BYTES, MAX_PIXELS, Script, ScriptedRooms, make_job
+from tests.support.rooms import BEGUN, MAX_BYTES, MAX_PIXELS, Script, ScriptedRooms, make_job
 
 STAGES = (Stage.FETCH, Stage.DECODE, Stage.INFER, Stage.STORE)
 TICKS = st.integers(0, 12).map(lambda ticks: ticks / 2)
@@ -47,7 +47,7 @@ PLANS = st.builds(
 
 async def _one(number: int, plan: Plan, rooms: Rooms) -> Done | BaseException:
     await asyncio.sleep(plan.arrives)
-    working = asyncio.create_task(do(make_job(number, deadline=plan.deadline), rooms))
+    working = asyncio.create_task(do(make_job(number, deadline=plan.deadline), BEGUN, rooms))
     if plan.cancelled is not None:
         asyncio.get_running_loop().call_later(plan.cancelled, working.cancel)
     return (await asyncio.gather(working, return_exceptions=True))[0]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from pipeline.storage.jobs import Begun, Busy, JobKey, WornOut
+from pipeline.storage.jobs import Begun, Busy, JobKey, Suspect, WornOut
 from pipeline.worker.claims import Held
 from pipeline.worker.settle import ClaimsPort
 from schemas.events import Event, JobEvent
@@ -17,8 +17,8 @@ class CrashingClaims:
     claims: ClaimsPort
     ended: Callable[[], None]
 
-    async def begin(self, key: JobKey) -> Begun | Busy | WornOut | Event:
-        return await self.claims.begin(key)
+    async def begin(self, key: JobKey, *, alone: bool = False) -> Begun | Busy | Suspect | WornOut | Event:
+        return await self.claims.begin(key, alone=alone)
 
     def hold(self, begun: Begun) -> AbstractAsyncContextManager[Held]:
         return self.claims.hold(begun)

@@ -36,8 +36,6 @@ from tests.support.worker_world import count_held_records, hurry_retries, limit_
 
 BLOCKED_SECONDS = 8.0
 """How long SIGUSR1 keeps the event loop of a worker from running."""
-KILLS = "kills"
-"""Label of a request whose picture kills the worker that computes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,8 @@ class FakeWorker:
     """May be shared with others."""
     law: LatencyLaw = INSTANT
     crash: Crash | None = None
+    deadly: str = ""
+    """Job that kills the worker whenever it is begun, as a picture may whose decoder takes the machine's memory."""
     mutation: Mutation | None = None
     """The rule that it breaks."""
     device: DeviceFault | None = None
@@ -61,7 +61,7 @@ class FakeWorker:
     def arguments(self) -> list[str]:
         """What the process is told."""
         law = (str(self.law.setup_seconds), str(self.law.seconds_per_megapixel))
-        given = {"--crash": self.crash, "--mutation": self.mutation, "--device": self.device}
+        given = {"--crash": self.crash, "--deadly": self.deadly, "--mutation": self.mutation, "--device": self.device}
         options = [word for name, value in given.items() if value for word in (name, str(value))]
         world = ["--clock", str(self.clock_seconds), "--hurry", str(self.hurry), "--memory", str(self.memory_bytes)]
         return ["--journal", str(self.journal), "--law", *law, *options, *world]
@@ -83,13 +83,13 @@ async def fake_worker(folder: Path, local: Settings, how: FakeWorker) -> AsyncIt
         yield child
 
 
-def journaled(ports: Ports, recorder: Recorder, reached: Callable[[CrashPoint], None]) -> Ports:
-    """`ports` that write down what is begun and ended, and say which points they reach."""
+def journaled(ports: Ports, recorder: Recorder, reached: Callable[[CrashPoint], None], deadly: str) -> Ports:
+    """`ports` that write down what is begun and ended, say which points they reach, and die of one job."""
 
     async def do(job: Job, begun: jobs.Begun) -> Done:
         facts = {"tenant": job.request.tenant, "job_id": job.request.job_id, "worker": os.getpid()}
         recorder.write(Begun(at=monotonic(), **facts))
-        if KILLS in job.request.labels:
+        if job.request.job_id == deadly:
             kill_nine()
         try:
             done = await ports.do(job, begun)
@@ -122,6 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--law", type=float, nargs=2, required=True, metavar=("SETUP", "PER_MEGAPIXEL"))
     parser.add_argument("--crash", type=Crash.parse)
+    parser.add_argument("--deadly", default="")
     parser.add_argument("--mutation", type=Mutation)
     parser.add_argument("--device", type=DeviceFault.parse)
     parser.add_argument("--clock", type=float, default=0.0)
@@ -145,7 +146,9 @@ def main(argv: list[str] | None = None) -> int:
 def work(told: argparse.Namespace, recorder: Recorder) -> int:
     reached: Callable[[CrashPoint], None] = told.crash.reached if told.crash else lambda _: None
     load = fake_load(LatencyLaw(*told.law), half_way=after(told.device, lambda: reached(CrashPoint.LAUNCH)))
-    return app.run(settings.load(), PROFILE, load, around=lambda ports: journaled(ports, recorder, reached))
+    return app.run(
+        settings.load(), PROFILE, load, around=lambda ports: journaled(ports, recorder, reached, told.deadly)
+    )
 
 
 if __name__ == "__main__":

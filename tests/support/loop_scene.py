@@ -13,6 +13,8 @@ from pipeline.settings import FetchSettings, StoreSettings
 from pipeline.storage.jobs import Begun, Busy, JobKey, WornOut
 from pipeline.storage.objects import SourceFacts, StoredObject
 from pipeline.storage.sources import SourcePolicy
+from pipeline.telemetry import metrics
+from pipeline.worker.breaker import Breaker
 from pipeline.worker.claims import Held
 from pipeline.worker.intake import Clocks, Job, Refused, Undecodable, accept
 from pipeline.worker.loop import Worker
@@ -21,7 +23,9 @@ from pipeline.worker.running import Running
 from pipeline.worker.settle import Accept, Handling, Ports
 from pipeline.worker.stop_rule import StopRule
 from pipeline.worker.verdict import Again
+from schemas import topics
 from schemas.events import Event, JobEvent, Provenance, event_from
+from schemas.failures import FailureCode
 from schemas.options import OutputFormat
 from schemas.topics import Lane
 
@@ -31,6 +35,10 @@ DONE = Done(
     Provenance(model="m", weights_sha256="cd" * 32, precision="fp32", version="1"),
 )
 SOURCES = SourcePolicy.of(StoreSettings(), FetchSettings())
+
+
+LAST_ATTEMPT = ((topics.ATTEMPT, b"9"),)
+"""Headers of a record that is tried once more and never again."""
 
 
 def received(
@@ -80,17 +88,23 @@ class Scene:
         self.log.append(("finish", position.offset))
 
     def worker(self, *, jobs_per_lane: int = 8) -> Worker:
+        broker = Breaker("broker", FailureCode.BROKER_UNAVAILABLE, changed=lambda: None, sleep=self._pause)
         ports = Ports(
             claims=self.claims,
             do=lambda job, begun: self.running.do(begun.key, self.doing(job)),
-            say=self.saying,
+            say=lambda event: broker.call(lambda: self.saying(event)),
             hand_on=self._hand_on,
-            park=self.parking,
+            park=lambda record, why: broker.call(lambda: self.parking(record, why)),
             announce=lambda event: self.log.append(("announce", event.job_id)),
             now=self.now,
         )
         handling = Handling(self.accepting, ports, self.running, self.rule, self.stopped.append)
-        return Worker(self, handling, jobs_per_lane=jobs_per_lane, in_hand=lambda lane, change: None)
+        return Worker(
+            self,
+            handling,
+            jobs_per_lane=jobs_per_lane,
+            in_hand=lambda lane, change: metrics.IN_FLIGHT_JOBS.labels(lane).inc(change),
+        )
 
     async def run(self, *, jobs_per_lane: int = 8) -> None:
         await self.worker(jobs_per_lane=jobs_per_lane).run()
@@ -103,11 +117,6 @@ class Scene:
     def said(self, kind: type[JobEvent]) -> list[JobEvent]:
         return [event for what, event in self.log if what == "say" and isinstance(event, kind)]
 
-    @property
-    def order(self) -> list[str]:
-        """What happened, without to whom."""
-        return [what for what, _ in self.log]
-
     def _accept(self, record: Received) -> Job | Refused | Undecodable:
         return accept(record, Clocks(wall=lambda: NOW, monotonic=self.now), SOURCES)
 
@@ -116,6 +125,9 @@ class Scene:
 
     async def _hear(self, event: Event) -> None:
         self.log.append(("say", event.data))
+
+    async def _pause(self, seconds: float) -> None:
+        self.log.append(("pause", seconds))
 
     async def _hand_on(self, record: Received, again: Again) -> None:
         self.log.append(("hand on", again))
@@ -133,15 +145,17 @@ class SceneClaims:
         """What to answer instead of handing a job over."""
         self._log = log
 
-    async def begin(self, key: JobKey) -> Begun | Busy | WornOut | Event:
+    async def begin(self, key: JobKey, *, alone: bool = False) -> Begun | Busy | WornOut | Event:
         return self.ended.get(key) or self.beginnings.get(key) or Begun(key, "version", starts=1)
 
     @asynccontextmanager
     async def hold(self, begun: Begun) -> AsyncIterator[Held]:
         held = Held(begun)
-        yield held
-        if held.begun:
-            self._log.append(("give back", begun.key.job_id))
+        try:
+            yield held
+        finally:
+            if held.begun:
+                self._log.append(("give back", begun.key.job_id))
 
     async def end(self, key: JobKey, event: JobEvent, held: Held | None = None) -> Event:
         self._log.append(("end", key.job_id))

@@ -106,7 +106,8 @@ def _no_start_counter() -> None:
 
 
 def _last_start_in_company() -> None:
-    jobs.is_last = lambda starts, rules: False
+    judge = jobs.judge
+    jobs.judge = lambda *told, alone: judge(*told, alone=True)
 
 
 def _retry_after_commit() -> None:

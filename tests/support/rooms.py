@@ -21,6 +21,7 @@ from pipeline.imaging.raster import Raster
 from pipeline.kafka.records import Position
 from pipeline.settings import FetchSettings, ImageSettings, StoreSettings
 from pipeline.storage.client import S3, Store
+from pipeline.storage.jobs import Begun, JobKey
 from pipeline.storage.objects import SourceBytes, SourceRef
 from pipeline.worker.announce import Announcer
 from pipeline.worker.breaker import Breaker
@@ -37,6 +38,8 @@ from tests.support.networks import NAME, SCALE, cpu_profile, tiny_model
 
 SIDE = 4
 """Of a picture, pixels."""
+BEGUN = Begun(JobKey("acme", "job"), "version", starts=1)
+"""A job that nobody has begun before."""
 MAX_BYTES = 100
 MAX_PIXELS = 50
 

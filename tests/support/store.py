@@ -10,6 +10,7 @@ from pipeline.embedded.store import embedded_store
 from pipeline.settings import StoreSettings
 from pipeline.storage.client import Store, connect, ensure_bucket
 from pipeline.storage.keys import ResultIdentity
+from pipeline.storage.objects import SourceFacts
 from schemas.options import OutputFormat, UpscaleOptions
 
 SHARED_BUCKET = "shared-pictures"
@@ -28,6 +29,10 @@ async def fresh_bucket(settings: StoreSettings) -> AsyncIterator[Store]:
     async with connect(settings.model_copy(update={"bucket": f"test-{uuid4().hex}"})) as store:
         await ensure_bucket(store)
         yield store
+
+
+SOURCE = SourceFacts(4, 3, ("icc_ignored",))
+"""What a result was made from."""
 
 
 @dataclass(frozen=True, slots=True)

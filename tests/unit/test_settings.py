@@ -15,6 +15,7 @@ SAMPLES: dict[str, str] = {
     "UPSCALE_KAFKA__SECURITY_PROTOCOL": "SSL",
     "UPSCALE_KAFKA__SASL_MECHANISM": "SCRAM-SHA-512",
     "UPSCALE_KAFKA__SESSION_TIMEOUT_MS": "45000",
+    "UPSCALE_INTAKE__LEASE_SECONDS": "7.5",
     "UPSCALE_KAFKA__REBALANCE_TIMEOUT_MS": "21000",
     "UPSCALE_KAFKA__REQUEST_TIMEOUT_MS": "31000",
     "UPSCALE_STORE__ENDPOINT": "http://127.0.0.1:8333",
@@ -132,6 +133,14 @@ def test_environment_hands_the_same_settings_to_a_child() -> None:
             ],
         ),
         (
+            {"UPSCALE_INTAKE__LEASE_SECONDS": "6", "UPSCALE_KAFKA__SESSION_TIMEOUT_MS": "6000"}
+            | {"UPSCALE_KAFKA__HEARTBEAT_INTERVAL_MS": "2000"},
+            [
+                "UPSCALE_INTAKE__LEASE_SECONDS: must be shorter than the session of "
+                "UPSCALE_KAFKA__SESSION_TIMEOUT_MS, got 6 s and 6000 ms"
+            ],
+        ),
+        (
             {"UPSCALE_STORE__SECRET_KEY": "hunter2"},
             ["UPSCALE_STORE__*: access_key and secret_key must be set together or not at all"],
         ),
@@ -201,6 +210,11 @@ def test_lists_are_written_with_commas_or_as_json(text: str) -> None:
     assert load({"UPSCALE_STORE__SOURCE_BUCKETS": text}).store.source_buckets == ("a", "b")
 
 
+def test_worker_without_a_lease_may_have_any_session() -> None:
+    """A single worker takes jobs over at once."""
+    assert load({"UPSCALE_INTAKE__LEASE_SECONDS": "0"}).intake.lease_seconds == 0
+
+
 def test_settings_are_frozen_and_know_their_names() -> None:
     """In code as in the environment, a misspelt field is refused."""
     with pytest.raises(ValidationError, match="frozen"):
@@ -212,3 +226,11 @@ def test_settings_are_frozen_and_know_their_names() -> None:
 def test_rooms_are_settings_classes_of_their_own() -> None:
     """Each room takes its own part and cannot see the others'."""
     assert all(isinstance(field.default, BaseModel) for field in Settings.model_fields.values())
+
+
+def test_lease_is_half_of_the_session_unless_said_otherwise() -> None:
+    """A dead worker's jobs are free when its records come to another."""
+    assert load({}).lease_seconds == 15.0
+    assert load({"UPSCALE_KAFKA__SESSION_TIMEOUT_MS": "9000"}).lease_seconds == 4.5
+    with pytest.raises(InvalidSettings, match=r"^UPSCALE_INTAKE__LEASE_SECONDS: .* got 30 s and 30000 ms$"):
+        load({"UPSCALE_INTAKE__LEASE_SECONDS": "30"})

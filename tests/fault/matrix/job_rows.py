@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -18,7 +19,6 @@ from schemas.topics import Lane
 from tests.fault.matrix.row import Row
 from tests.support.crash_points import Crash, CrashPoint
 from tests.support.deployment_local import request
-from tests.support.fake_worker import KILLS
 from tests.support.fault_run import picture
 from tests.support.fault_scene import Scene, Source
 from tests.support.flaky_source import flaky_source
@@ -29,12 +29,14 @@ RECOVERY_SECONDS = 30.0
 MALFORMED = Expected(state="parked", code="malformed_json", kept=False)
 CRASH_LOOP = Expected(state="failed", code=str(FailureCode.CRASH_LOOP), kept=True)
 NO_PICTURE = Expected(state="failed", code=str(FailureCode.IMAGE_FORMAT_UNSUPPORTED))
+DEADLY = "deadly"
 BESIDE = 16
 NOT_TAKEN_SECONDS = 10.0
 
 
 async def kills(scene: Scene) -> None:
     """A picture that ends whoever computes it. Supervisors start a worker for each that dies."""
+    scene.how = replace(scene.how, deadly=DEADLY)
     await scene.start(3)
     deadly = Source(scene.sources[0].tenant, scene.sources[0].name, CRASH_LOOP)
     async with scene.load(RATE), supervised(scene):
@@ -42,7 +44,7 @@ async def kills(scene: Scene) -> None:
         with scene.run.fault("a picture that kills", recovery_seconds=RECOVERY_SECONDS):
             # In the midst of others, which are in hand whenever it kills: they must not be taken for its like.
             await scene.burst(BESIDE)
-            asked = await scene.ask(deadly, labels={KILLS: "yes"})
+            asked = await scene.ask(deadly, job_id=DEADLY)
             await scene.burst(BESIDE)
         async with scene.run.changed:
             await scene.run.changed.wait_for(lambda: asked.job_id not in scene.run.open_jobs)

@@ -11,7 +11,7 @@ from pipeline.embedded.process import ChildFailed, free_port
 from pipeline.embedded.store import embedded_store, keep_credentials
 from pipeline.storage.client import check, connect
 from pipeline.storage.store import find_result, store_result
-from tests.support.store import Picture, make_identity
+from tests.support.store import SOURCE, Picture, make_identity
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ async def test_store_keeps_objects_and_credentials_over_a_restart(tmp_path: Path
     """The same folder is the same store, on another port too; nothing of it runs afterwards."""
     port = free_port()
     async with embedded_store(tmp_path, buckets=("upscale",), port=port) as first, connect(first) as store:
-        stored = await store_result(store, Picture(b"x" * 2**20), make_identity(), version="1")
+        stored = await store_result(store, Picture(b"x" * 2**20), SOURCE, make_identity(), version="1")
         assert listening_on_other_than_loopback(pids_of(tmp_path)[0]) == []
     assert first.endpoint == f"http://127.0.0.1:{port}"
     assert pids_of(tmp_path) == []
@@ -58,7 +58,7 @@ async def test_store_keeps_objects_and_credentials_over_a_restart(tmp_path: Path
 async def test_stored_object_survives_a_kill(tmp_path: Path) -> None:
     """What was acknowledged is there after SIGKILL."""
     async with embedded_store(tmp_path, buckets=("upscale",)) as settings, connect(settings) as store:
-        stored = await store_result(store, Picture(b"picture"), make_identity(), version="1")
+        stored = await store_result(store, Picture(b"picture"), SOURCE, make_identity(), version="1")
         for pid in pids_of(tmp_path):
             os.kill(pid, signal.SIGKILL)
 

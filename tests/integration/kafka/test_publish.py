@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.kafka.deadletter import park
+from pipeline.kafka.deadletter import Why, park
 from pipeline.kafka.follow import follow
 from pipeline.kafka.publish import MessageTooLarge, Publisher
 from pipeline.settings import KafkaSettings
@@ -23,7 +23,7 @@ async def test_dead_letter_keeps_key_and_value_and_says_where_from_and_why(
     counter = metrics.DEAD_LETTERS.labels("requests", "malformed_json")
     before = counter._value.get()
     async with Publisher(kafka) as publisher:
-        await park(publisher, topics.requests[Lane.BULK].name, record, "malformed_json", "line 1")
+        await park(publisher, topics.requests[Lane.BULK].name, record, Why("malformed_json", "line 1"))
     async with consuming(kafka, topics) as consumer:
         parked = await anext(consumer.lane(Lane.BULK))
     headers = dict(parked.headers)
@@ -37,7 +37,7 @@ async def test_dead_letter_that_is_too_large_is_parked_without_its_value(kafka: 
     """A record that could never be parked would hold up its partition for ever."""
     value = bytes(17 * 2**20)
     async with Publisher(kafka) as publisher:
-        await park(publisher, topics.requests[Lane.BULK].name, make_received(value=value), "too_large", "17 MiB")
+        await park(publisher, topics.requests[Lane.BULK].name, make_received(value=value), Why("too_large", "17 MiB"))
     async with consuming(kafka, topics) as consumer:
         parked = await anext(consumer.lane(Lane.BULK))
     assert (parked.key, parked.value) == (b"job-1", None)
@@ -55,7 +55,7 @@ async def test_dead_letter_of_any_shape_is_parked(kafka: KafkaSettings, topics: 
     }
     async with Publisher(kafka) as publisher:
         for shape, record in records.items():
-            await park(publisher, topics.requests[Lane.BULK].name, record, "empty", shape)
+            await park(publisher, topics.requests[Lane.BULK].name, record, Why("empty", shape))
     async with consuming(kafka, topics) as consumer:
         parked = [dict((await anext(consumer.lane(Lane.BULK))).headers) for _ in records]
     assert {headers[names.DEAD_LETTER_DETAIL].decode() for headers in parked} == set(records)
@@ -65,7 +65,7 @@ async def test_large_dead_letter_is_parked_whole(kafka: KafkaSettings, topics: T
     """Its topic takes more than a broker does by default, and so do the clients."""
     value = bytes(3 * 2**20)
     async with Publisher(kafka) as publisher, follow(kafka, topics.dead_letters.name) as parked:
-        await park(publisher, topics.dead_letters.name, make_received(value=value), "too_large", "3 MiB")
+        await park(publisher, topics.dead_letters.name, make_received(value=value), Why("too_large", "3 MiB"))
         assert (await anext(parked)).value == value
 
 

@@ -19,7 +19,7 @@ from pipeline.storage.store import find_result, store_result
 from pipeline.storage.transfer import TransferFailed, download, upload
 from schemas.failures import FailureCode
 from tests.support.s3_faults import HEALTHY, FaultyStore, StoreBehaviour, StoreFault, faulty_store
-from tests.support.store import Picture, fresh_bucket, make_identity
+from tests.support.store import SOURCE, Picture, fresh_bucket, make_identity
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault]
 DATA = bytes(range(256)) * 64
@@ -42,7 +42,7 @@ def always(fault: StoreFault, *, times: int | None = None, methods: str = "PUT")
 
 
 async def stored(store: Store) -> StoredObject:
-    return await store_result(store, Picture(DATA), make_identity(), version="1")
+    return await store_result(store, Picture(DATA), SOURCE, make_identity(), version="1")
 
 
 async def content(store: Store, key: str) -> bytes:

@@ -13,7 +13,7 @@ from pipeline.storage.put import Target, put_once
 from pipeline.storage.store import find_result, store_result
 from pipeline.storage.transfer import TransferFailed, download, upload
 from schemas.options import OutputFormat
-from tests.support.store import Picture, make_identity, open_uploads
+from tests.support.store import SOURCE, Picture, make_identity, open_uploads
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +41,7 @@ async def test_stored_result_reads_back_with_its_facts(store: Store) -> None:
     picture = Picture(b"a picture" * 1000, OutputFormat.WEBP, width=300, height=200)
     identity = make_identity(output_format="webp")
 
-    stored = await store_result(store, picture, identity, version="1.2.3")
+    stored = await store_result(store, picture, SOURCE, identity, version="1.2.3")
 
     head = await store.s3.head_object(Bucket=stored.bucket, Key=stored.key)
     assert picture.data == await read(store, stored.key)
@@ -62,7 +62,9 @@ async def test_twelve_writers_of_one_result_agree(store: Store, size: int) -> No
     """Of writers racing with different bytes one wins, and all announce the winner's facts."""
     pictures = [Picture(bytes([number]) * (size + number), width=100 + number) for number in range(12)]
 
-    stored = await asyncio.gather(*(store_result(store, picture, make_identity(), version="1") for picture in pictures))
+    stored = await asyncio.gather(
+        *(store_result(store, picture, SOURCE, make_identity(), version="1") for picture in pictures)
+    )
 
     assert len(set(stored)) == 1
     held = await read(store, stored[0].key)
@@ -72,10 +74,10 @@ async def test_twelve_writers_of_one_result_agree(store: Store, size: int) -> No
 
 async def test_repeated_job_leaves_the_object_untouched(store: Store) -> None:
     """Storing the same result again changes nothing and says the same."""
-    first = await store_result(store, Picture(b"first"), make_identity(), version="1")
+    first = await store_result(store, Picture(b"first"), SOURCE, make_identity(), version="1")
     before = await store.s3.head_object(Bucket=first.bucket, Key=first.key)
 
-    again = await store_result(store, Picture(b"second, other bytes"), make_identity(), version="2")
+    again = await store_result(store, Picture(b"second, other bytes"), SOURCE, make_identity(), version="2")
 
     assert again == first
     assert before["ETag"] == (await store.s3.head_object(Bucket=first.bucket, Key=first.key))["ETag"]
@@ -86,7 +88,7 @@ async def test_large_result_arrives_whole_in_parts(store: Store, size: int) -> N
     """Sizes at and around the threshold and the part size read back byte for byte, with type and facts."""
     data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
 
-    stored = await store_result(in_parts(store), Picture(data), make_identity(), version="1")
+    stored = await store_result(in_parts(store), Picture(data), SOURCE, make_identity(), version="1")
 
     head = await store.s3.head_object(Bucket=stored.bucket, Key=stored.key)
     assert data == await read(store, stored.key)
@@ -97,9 +99,9 @@ async def test_large_result_arrives_whole_in_parts(store: Store, size: int) -> N
 
 async def test_upload_in_parts_finds_the_earlier_result_and_is_aborted(store: Store) -> None:
     """Whoever finishes an upload in parts after another writer announces that writer's object, and leaves no parts."""
-    first = await store_result(in_parts(store), Picture(b"1" * 2 * MEGABYTE), make_identity(), version="1")
+    first = await store_result(in_parts(store), Picture(b"1" * 2 * MEGABYTE), SOURCE, make_identity(), version="1")
 
-    second = await store_result(in_parts(store), Picture(b"2" * 3 * MEGABYTE), make_identity(), version="1")
+    second = await store_result(in_parts(store), Picture(b"2" * 3 * MEGABYTE), SOURCE, make_identity(), version="1")
 
     assert second == first
     assert await open_uploads(store) == []
@@ -142,7 +144,7 @@ async def test_multipart_upload_is_aborted_when_the_job_is_cancelled(store: Stor
 async def test_result_is_found_only_once_it_is_stored(store: Store) -> None:
     """A redelivered job finds its result, and a new job finds nothing."""
     before = await find_result(store, make_identity())
-    stored = await store_result(store, Picture(b"picture"), make_identity(), version="1")
+    stored = await store_result(store, Picture(b"picture"), SOURCE, make_identity(), version="1")
 
     assert before is None
     assert stored == await find_result(store, make_identity())
@@ -172,7 +174,7 @@ async def test_uploaded_file_lies_where_its_reference_points(store: Store, tmp_p
 
 async def test_downloaded_result_is_verified_before_it_appears(store: Store, tmp_path: Path) -> None:
     """A result arrives whole; one whose bytes are not what was announced leaves no file and says so."""
-    stored = await store_result(store, Picture(b"p" * 3 * MEGABYTE), make_identity(), version="1")
+    stored = await store_result(store, Picture(b"p" * 3 * MEGABYTE), SOURCE, make_identity(), version="1")
     path = tmp_path / "result.png"
 
     await download(store, stored, path)
@@ -186,6 +188,23 @@ async def test_downloaded_result_is_verified_before_it_appears(store: Store, tmp
     with pytest.raises(TransferFailed, match="no such object"):
         await download(store, stored, other)
     assert entries(tmp_path) == [path]
+
+
+async def test_file_that_cannot_be_read_is_named_and_nothing_is_stored(store: Store, tmp_path: Path) -> None:
+    """A file may go between being named and being sent."""
+    with pytest.raises(TransferFailed, match=rf"^{tmp_path}/gone\.png: cannot be read: No such file or directory$"):
+        await upload(store, "acme", tmp_path / "gone.png")
+    assert (await store.s3.list_objects_v2(Bucket=store.settings.bucket))["KeyCount"] == 0
+
+
+async def test_result_that_cannot_be_written_is_named_with_the_reason(store: Store, tmp_path: Path) -> None:
+    """A folder that is gone, or in the place of the file; nothing half is left."""
+    stored = await store_result(store, Picture(b"picture"), SOURCE, make_identity(), version="1")
+    (tmp_path / "folder.png").mkdir()
+    for path, reason in (("gone/a.png", "No such file or directory"), ("folder.png", "Is a directory")):
+        with pytest.raises(TransferFailed, match=rf"^{tmp_path}/{path}: cannot be written: {reason}$"):
+            await download(store, stored, tmp_path / path)
+    assert entries(tmp_path) == [tmp_path / "folder.png"]
 
 
 async def test_client_is_shut_off_from_the_machines_aws_set_up(
@@ -205,6 +224,6 @@ async def test_client_is_shut_off_from_the_machines_aws_set_up(
         monkeypatch.setenv(name, value)
 
     async with connect(store.settings) as sealed:
-        stored = await store_result(sealed, Picture(b"picture"), make_identity(), version="1")
+        stored = await store_result(sealed, Picture(b"picture"), SOURCE, make_identity(), version="1")
 
     assert stored == await find_result(store, make_identity())

@@ -52,7 +52,7 @@ def test_failures_page_lists_every_code() -> None:
 
 def test_events_page_shows_every_example() -> None:
     """Every event, and a request in each of its forms."""
-    shown = re.findall(r"<!-- example: ([a-z.]+) -->", (FOLDER / "events.md").read_text())
+    shown = re.findall(r"<!-- example: ([a-z.-]+) -->", (FOLDER / "events.md").read_text())
     assert sorted(shown) == sorted(records())
 
 

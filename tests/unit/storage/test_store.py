@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 from aiobotocore.client import AioBaseClient
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, SSLError
+from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError, SSLError
 from pydantic import SecretStr
 
 from pipeline.errors import JobFailed, ServiceRefused, ServiceUnreachable
@@ -25,7 +25,7 @@ from pipeline.storage.transfer import download, upload
 from schemas.failures import FailureCode, Fault
 from schemas.options import OutputFormat
 from tests.support.hostile_http import HostileServer, Script, answer, hostile_server, raw, reset, silent
-from tests.support.store import Picture, make_identity
+from tests.support.store import SOURCE, Picture, make_identity
 
 PICTURE = Picture(b"picture")
 DIGEST = hashlib.sha256(b"picture")
@@ -35,6 +35,8 @@ FACTS = (
     "x-amz-meta-width: 640",
     "x-amz-meta-height: 480",
     "x-amz-meta-format: png",
+    "x-amz-meta-source-width: 160",
+    "x-amz-meta-source-height: 120",
 )
 
 stored = answer(b"", headers=(f"x-amz-checksum-sha256: {CHECKSUM}", 'ETag: "x"'))
@@ -69,7 +71,7 @@ async def scripted(*scripts: Script, **settings: object) -> AsyncIterator[tuple[
 async def outcome(*scripts: Script) -> tuple[JobFailed, HostileServer]:
     async with scripted(*scripts) as (store, server):
         with pytest.raises(JobFailed) as failed:
-            await store_result(store, PICTURE, make_identity(), version="1")
+            await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
     return failed.value, server
 
 
@@ -88,7 +90,7 @@ async def outcome(*scripts: Script) -> tuple[JobFailed, HostileServer]:
 async def test_passing_trouble_is_outlasted(trouble: Script) -> None:
     """The result is stored when the store recovers within the tries, and each try sends the whole body."""
     async with scripted(trouble, trouble, stored) as (store, server):
-        result = await store_result(store, PICTURE, make_identity(), version="1")
+        result = await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
 
     assert result.sha256 == DIGEST.hexdigest()
     assert server.bodies == [b"picture"] * 3
@@ -123,7 +125,7 @@ async def test_refusal_is_not_tried_again(code: str) -> None:
 async def test_answer_lost_after_storing_ends_with_our_own_object() -> None:
     """The repeat finds the key taken, by ourselves, and takes the facts from there."""
     async with scripted(reset(), error(412, "PreconditionFailed"), head(9, *FACTS)) as (store, server):
-        result = await store_result(store, PICTURE, make_identity(), version="1")
+        result = await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
 
     assert (result.sha256, result.size, result.width, result.height) == ("ab" * 32, 9, 640, 480)
     assert [request.split()[0] for request in server.requests] == [b"PUT", b"PUT", b"HEAD"]
@@ -132,7 +134,7 @@ async def test_answer_lost_after_storing_ends_with_our_own_object() -> None:
 async def test_put_is_conditional_and_carries_its_checksum_unsigned() -> None:
     """Never overwrites, is checked by the store, and is not hashed again for a signature."""
     async with scripted(stored) as (store, server):
-        await store_result(store, PICTURE, make_identity(), version="1")
+        await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
 
     request = server.requests[0].decode().lower()
     assert "if-none-match: *" in request
@@ -146,7 +148,7 @@ async def test_store_that_repeats_another_checksum_is_not_believed() -> None:
     """A damaged object is removed and written again, never announced."""
     wrong = answer(b"", headers=(f"x-amz-checksum-sha256: {'A' * 43}=",))
     async with scripted(wrong, removed, stored) as (store, server):
-        result = await store_result(store, PICTURE, make_identity(), version="1")
+        result = await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
 
     assert [request.split()[0] for request in server.requests] == [b"PUT", b"DELETE", b"PUT"]
     assert result.sha256 == DIGEST.hexdigest()
@@ -155,11 +157,11 @@ async def test_store_that_repeats_another_checksum_is_not_believed() -> None:
 async def test_store_without_checksums_is_asked_for_the_size() -> None:
     """The size must be right at least; where it is not, the object is removed and written again."""
     async with scripted(stored_without_checksum, head(7)) as (store, server):
-        await store_result(store, PICTURE, make_identity(), version="1")
+        await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
     assert [request.split()[0] for request in server.requests] == [b"PUT", b"HEAD"]
 
     async with scripted(stored_without_checksum, head(6), removed, stored) as (store, server):
-        await store_result(store, PICTURE, make_identity(), version="1")
+        await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
     assert [request.split()[0] for request in server.requests] == [b"PUT", b"HEAD", b"DELETE", b"PUT"]
 
 
@@ -169,7 +171,7 @@ async def test_store_without_checksums_is_asked_for_the_size() -> None:
 async def test_object_of_somebody_else_in_the_place_of_the_result_is_not_announced(headers: tuple[str, ...]) -> None:
     """Without our facts an object is not a result of ours."""
     failed, _ = await outcome(error(412, "PreconditionFailed"), head(9, *headers))
-    assert failed.code is FailureCode.STORE_UNAVAILABLE
+    assert failed.code is FailureCode.INTERNAL
 
 
 async def test_result_removed_meanwhile_is_worth_another_try() -> None:
@@ -197,7 +199,7 @@ async def test_upload_in_parts_whose_last_answer_is_lost_is_found_complete() -> 
     """The repeat of the completion finds the upload gone: it was completed, and the object has the facts."""
     scripts = (BEGUN, PART, reset(), error(404, "NoSuchUpload"), removed, head(7, *FACTS), head(7, *FACTS))
     async with scripted(*scripts, multipart_threshold_bytes=1) as (store, server):
-        result = await store_result(store, PICTURE, make_identity(), version="1")
+        result = await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
 
     assert result.width == 640
     assert [request.split()[0] for request in server.requests] == [
@@ -214,7 +216,7 @@ async def test_upload_in_parts_that_is_gone_for_good_fails() -> None:
     missing = raw(b"HTTP/1.1 404 Not Found\r\n\r\n")
     async with scripted(BEGUN, error(404, "NoSuchUpload"), removed, missing, multipart_threshold_bytes=1) as (store, _):
         with pytest.raises(JobFailed) as failed:
-            await store_result(store, PICTURE, make_identity(), version="1")
+            await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
     assert failed.value.code is FailureCode.STORE_UNAVAILABLE
 
 
@@ -223,7 +225,7 @@ async def test_failed_abort_does_not_hide_why_the_upload_failed() -> None:
     scripts = (BEGUN, error(403, "AccessDenied"), error(400, "InvalidRequest"))
     async with scripted(*scripts, multipart_threshold_bytes=1) as (store, server):
         with pytest.raises(JobFailed) as failed:
-            await store_result(store, PICTURE, make_identity(), version="1")
+            await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
     assert "AccessDenied" in str(failed.value.__cause__)
     assert server.requests[-1].startswith(b"DELETE")
 
@@ -251,7 +253,7 @@ async def test_abort_of_an_upload_outlives_a_second_cancellation() -> None:
     """A shutdown that loses its patience does not leave parts behind either."""
     client = SlowToAbort()
     store = Store(cast(S3, client), StoreSettings(multipart_threshold_bytes=1))
-    task = asyncio.create_task(store_result(store, PICTURE, make_identity(), version="1"))
+    task = asyncio.create_task(store_result(store, PICTURE, SOURCE, make_identity(), version="1"))
     await client.sending.wait()
     task.cancel()
     await client.aborting.wait()
@@ -302,10 +304,11 @@ async def test_check_tells_the_operator_what_is_wrong_and_what_to_set(
         (ConnectTimeoutError(endpoint_url="x"), "no connection within 5 s"),
         (ReadTimeoutError(endpoint_url="x"), "no answer within 30 s"),
         (SSLError(endpoint_url="x", error="secret"), "its certificate is not trusted"),
+        (NoCredentialsError(), "no access key is set, and the AWS chain has none"),
     ],
 )
 def test_trouble_with_the_connection_is_told_apart(error: Exception, words: str) -> None:
-    """The operator learns whether to look at the network, the server or the certificate."""
+    """The operator learns whether to look at the network, the server, the certificate or the settings."""
     message = str(explain(error, StoreSettings()))
     assert words in message
     assert "AWS, region us-east-1" in message
@@ -332,7 +335,7 @@ async def test_client_without_a_key_uses_that_of_the_machine(monkeypatch: pytest
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-machine")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     async with scripted(stored, access_key=None, secret_key=None) as (store, server):
-        await store_result(store, PICTURE, make_identity(), version="1")
+        await store_result(store, PICTURE, SOURCE, make_identity(), version="1")
     assert b"Credential=of-the-machine/" in server.requests[0]
 
 
@@ -340,7 +343,7 @@ async def test_client_without_a_key_uses_that_of_the_machine(monkeypatch: pytest
 async def test_transfer_explains_a_store_that_is_away(work: str, tmp_path: Path) -> None:
     """Whoever runs a tool reads which service is away and where, and finds no half a file."""
     async with scripted(error(503, "SlowDown")) as (store, server):
-        gone = StoredObject("upscale", "x", "00", 1, OutputFormat.PNG, 1, 1)
+        gone = StoredObject("upscale", "x", "00", 1, OutputFormat.PNG, 1, 1, SOURCE)
         job = upload(store, "acme", b"picture") if work == "upload" else download(store, gone, tmp_path / "x.png")
         with pytest.raises(ServiceUnreachable, match=str(server.port)):
             await job

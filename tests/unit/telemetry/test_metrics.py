@@ -15,7 +15,7 @@ from tests.support.exposition import sample
 SOURCE = Path(metrics.__file__).read_text(encoding="utf-8")
 DECLARED = {name: each for name, each in vars(metrics).items() if isinstance(each, MetricWrapperBase)}
 BOUNDED_LABELS = {"stage", "lane", "model", "code", "fault", "status", "outcome", "reason", "topic", "version",
-                  "device", "precision"}  # fmt: skip
+                  "device", "precision", "tier", "service"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DECLARED)

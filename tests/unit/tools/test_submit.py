@@ -3,21 +3,15 @@
 import argparse
 from pathlib import Path
 
+import orjson
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.tools.submit import Picture, add_options, named, options_of, target
-from schemas.events import Provenance, ResultObject, UpscaleCompleted
-from schemas.options import OutputFormat, UpscaleOptions
+from pipeline.tools.submit import Picture, add_options, json_line, named, options_of, target, tenant_of
+from schemas.options import UpscaleOptions
+from tests.support.job_events import completed
 
-DONE = UpscaleCompleted(
-    job_id="j1",
-    result=ResultObject(url="s3://b/k", sha256="ab" * 32, size=1, format=OutputFormat.JPEG, width=30, height=30),
-    provenance=Provenance(model="m", weights_sha256="cd" * 32, precision="fp32", version="1"),
-    source_width=20,
-    source_height=20,
-    processing_seconds=1,
-)
+DONE = completed()
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -33,7 +27,11 @@ def test_options_default_to_those_of_the_schema() -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("--scale", "0"), "--scale: .* got 0"), (("--quality", "101"), "--quality: .* got 101")],
+    [
+        (("--scale", "0"), "^--scale: must be greater than 0, got 0"),
+        (("--quality", "101"), "^--quality: must be less than or equal to 100, got 101"),
+        (("--tile-size", "64", "--tile-pad", "40"), r"^tile_pad: must be under half of tile_size \(64\), got 40"),
+    ],
 )
 def test_options_that_cannot_be_are_told_by_their_argument(words: tuple[str, ...], said: str) -> None:
     """The person reads which argument, which limit and which value."""
@@ -60,3 +58,18 @@ def test_result_is_named_for_its_scale_and_never_overwrites(tmp_path: Path) -> N
     assert first == tmp_path / "cat_x1.5.jpg"
     first.touch()
     assert target(tmp_path, picture, DONE) == tmp_path / "cat_x1.5_j1.jpg"
+
+
+def test_tenant_that_cannot_be_one_is_told_by_its_argument() -> None:
+    """It becomes part of every key, so it is checked before anything is uploaded."""
+    assert tenant_of(argparse.Namespace(tenant="acme")) == "acme"
+    with pytest.raises(PipelineError, match=r"^--tenant: must match pattern .*, got '\.\./acme'$"):
+        tenant_of(argparse.Namespace(tenant="../acme"))
+
+
+def test_json_line_says_what_kind_of_event_it_is() -> None:
+    """Nothing else on the line tells a completion from a failure but its fields."""
+    line = json_line(DONE)
+    assert "\n" not in line
+    assert orjson.loads(line)["type"] == DONE.type
+    assert orjson.loads(line)["job_id"] == DONE.job_id

@@ -1,17 +1,19 @@
 """Guarantees of pipeline.worker.announce."""
 
 import asyncio
+from datetime import UTC, datetime
 
 from structlog.testing import capture_logs
 
 from pipeline.errors import JobFailed
 from pipeline.worker import outcome
 from pipeline.worker.announce import PENDING_LIMIT, PROGRESS_INTERVAL_SECONDS, Announcer
-from schemas.events import JobEvent, UpscaleProgress, UpscaleRequested, UpscaleStarted
+from schemas.events import Event, JobEvent, UpscaleProgress, UpscaleRequested, UpscaleStarted, event_from
 from schemas.failures import FailureCode
 from schemas.stages import Stage
 from tests.support.clock import FakeClock, run_virtual
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST = UpscaleRequested(job_id="cat-1", tenant="zoo", source="https://example.com/cat.jpg", labels={"album": "7"})
 OTHER = UpscaleRequested(job_id="cat-1", tenant="farm", source="https://example.com/cat.jpg")
 
@@ -38,6 +40,10 @@ class Broker:
             self.refusals -= 1
             raise JobFailed(FailureCode.BROKER_UNAVAILABLE, "no")
         self.heard.append(event)
+
+    async def conclude(self, event: Event) -> None:
+        assert isinstance(event.data, JobEvent)
+        await self.say(event.data)
 
 
 def test_announcer_says_things_in_order_and_keeps_nobody_waiting() -> None:
@@ -149,7 +155,7 @@ def test_nothing_is_heard_of_a_job_after_its_end() -> None:
         async with Announcer(broker.say, FakeClock()) as announcer:
             announcer.announce(started())
             announcer.announce(started(OTHER))
-            await announcer.conclude(failed())
+            await announcer.conclude(event_from(failed(), source="/test", time=NOW), broker.conclude)
             await asyncio.sleep(60.0)
 
     run_virtual(scene())
@@ -166,7 +172,7 @@ def test_what_was_said_before_the_end_stays_said() -> None:
         async with Announcer(broker.say, FakeClock()) as announcer:
             announcer.announce(started())
             await asyncio.sleep(2.0)
-            await announcer.conclude(failed())
+            await announcer.conclude(event_from(failed(), source="/test", time=NOW), broker.conclude)
 
     run_virtual(scene())
     assert [event.type for event in broker.heard] == [started().type, failed().type]

@@ -8,18 +8,18 @@ import pytest
 from pipeline.errors import JobFailed
 from pipeline.worker.intake import Job
 from pipeline.worker.outcome import Done
-from schemas.events import JobEvent, UpscaleCompleted, UpscaleFailed
+from schemas.events import Event, UpscaleCompleted, UpscaleFailed
 from schemas.failures import FailureCode
 from schemas.topics import Lane
-from tests.support.loop_scene import DONE, Scene, received
+from tests.support.loop_scene import DONE, LAST_ATTEMPT, Scene, received
 
 
 async def test_worker_lets_go_of_a_record_only_after_its_outcome_is_acknowledged() -> None:
     """Publish before commit: a crash in between repeats an event and loses nothing."""
     scene = Scene(received(4))
     await scene.run()
-    assert [what for what, _ in scene.log] == ["take", "announce", "say", "finish"]
-    assert isinstance(scene.log[2][1], UpscaleCompleted)
+    assert [what for what, _ in scene.log] == ["take", "announce", "end", "say", "finish"]
+    assert isinstance(scene.log[3][1], UpscaleCompleted)
 
 
 async def test_worker_says_why_a_job_failed_and_goes_on_with_the_next() -> None:
@@ -41,8 +41,8 @@ async def test_worker_says_why_a_job_failed_and_goes_on_with_the_next() -> None:
 
 
 async def test_worker_turns_a_crash_of_our_own_into_an_internal_failure() -> None:
-    """A bug in one step costs one job, not the worker, and the caller is told that it was us."""
-    scene = Scene(received(1))
+    """A bug in one step costs one job, not the worker, and in the end the caller is told that it was us."""
+    scene = Scene(received(1, headers=LAST_ATTEMPT))
 
     async def crash(job: Job) -> Done:
         raise ZeroDivisionError
@@ -71,7 +71,7 @@ async def test_worker_answers_bad_options_without_doing_anything() -> None:
     assert isinstance(failed, UpscaleFailed)
     assert failed.failure.code is FailureCode.INVALID_OPTIONS
     assert failed.failure.details["field"] == "options.scale"
-    assert [what for what, _ in scene.log] == ["take", "say", "finish"]
+    assert [what for what, _ in scene.log] == ["take", "end", "say", "finish"]
 
 
 async def test_worker_repeats_an_outcome_until_the_broker_has_it() -> None:
@@ -79,15 +79,14 @@ async def test_worker_repeats_an_outcome_until_the_broker_has_it() -> None:
     scene = Scene(received(1))
     refusals = iter([True, True, False])
 
-    async def say(event: JobEvent) -> None:
+    async def say(event: Event) -> None:
         if next(refusals):
             raise JobFailed(FailureCode.BROKER_UNAVAILABLE, "no")
-        scene.log.append(("say", event))
+        scene.log.append(("say", event.data))
 
     scene.saying = say
     await scene.run()
-    assert [what for what, _ in scene.log] == ["take", "announce", "pause", "pause", "say", "finish"]
-    assert [attempt for what, attempt in scene.log if what == "pause"] == [1, 2]
+    assert [what for what, _ in scene.log] == ["take", "announce", "end", "pause", "pause", "say", "finish"]
 
 
 async def test_worker_holds_no_more_jobs_of_a_lane_than_allowed_and_never_lets_one_lane_block_the_other() -> None:
@@ -133,4 +132,4 @@ async def test_worker_lets_go_of_nothing_when_it_is_cancelled() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert [what for what, _ in scene.log] == ["take", "announce"]
+    assert [what for what, _ in scene.log] == ["take", "announce", "give back"]

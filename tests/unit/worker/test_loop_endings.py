@@ -5,16 +5,17 @@ import asyncio
 import pytest
 
 from pipeline.errors import JobExpired, JobFailed, ServiceUnreachable, ShuttingDown
+from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Received
 from pipeline.telemetry import tracing
-from pipeline.worker.intake import Job, Refused, Undecodable
+from pipeline.worker.intake import Job
 from pipeline.worker.outcome import Done
-from schemas.events import JobEvent, UpscaleCompleted, UpscaleExpired, UpscaleFailed
+from schemas.events import Event, JobEvent, UpscaleCompleted, UpscaleExpired, UpscaleFailed
 from schemas.failures import FailureCode
 from schemas.topics import Lane
 from tests.support.clock import run_virtual
 from tests.support.exposition import sample
-from tests.support.loop_scene import DONE, Scene, received
+from tests.support.loop_scene import DONE, LAST_ATTEMPT, Scene, received
 
 TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 DATED = b'{"job_id": "late", "source": "https://example.com/a.png", "deadline": "2026-01-02T00:00:00Z"}'
@@ -52,28 +53,11 @@ async def test_worker_says_expired_and_not_failed_when_the_deadline_passed() -> 
     assert scene.finished == [1]
 
 
-async def test_record_that_crashes_intake_is_parked_and_costs_nobody_else() -> None:
-    """It would crash the next worker too, and so on through the group, for as long as it lies in the topic."""
-    scene = Scene(received(1), received(2))
-    sound = scene.accepting
-
-    def crash(record: Received) -> Job | Refused | Undecodable:
-        if record.position.offset == 1:
-            raise ZeroDivisionError
-        return sound(record)
-
-    scene.accepting = crash
-    await scene.run()
-    assert ("park", "internal") in scene.log
-    assert [event.job_id for event in scene.said(UpscaleCompleted)] == ["job-2"]
-    assert scene.finished == [1, 2]
-
-
 async def test_result_that_no_event_can_tell_of_is_an_internal_failure_of_its_job_alone() -> None:
     """A fault in what a job ends with must not take the jobs beside it along."""
-    scene = Scene(received(1), received(2))
-    impossible = Done(DONE.upscaled, DONE.provenance)
-    object.__setattr__(impossible, "upscaled", None)
+    scene = Scene(received(1, headers=LAST_ATTEMPT), received(2))
+    impossible = Done(DONE.stored, DONE.provenance)
+    object.__setattr__(impossible, "stored", None)
 
     async def end(job: Job) -> Done:
         return impossible if job.request.job_id == "job-1" else DONE
@@ -91,7 +75,7 @@ async def test_worker_repeats_a_dead_letter_until_the_broker_has_it() -> None:
     scene = Scene(received(1, b"not json"))
     refusals = iter([True, False])
 
-    async def park(record: Received, why: Undecodable) -> None:
+    async def park(record: Received, why: Why) -> None:
         if next(refusals):
             raise JobFailed(FailureCode.BROKER_UNAVAILABLE, "no")
         scene.log.append(("park", why.reason))
@@ -106,11 +90,11 @@ async def test_outcome_that_the_broker_does_not_take_holds_up_no_other_job() -> 
     scene = Scene(received(1), received(2))
     other_said = asyncio.Event()
 
-    async def say(event: JobEvent) -> None:
-        if event.job_id == "job-1" and not other_said.is_set():
+    async def say(event: Event) -> None:
+        if event.data.job_id == "job-1" and not other_said.is_set():
             await other_said.wait()
             raise JobFailed(FailureCode.BROKER_UNAVAILABLE, "no")
-        scene.log.append(("say", event))
+        scene.log.append(("say", event.data))
         other_said.set()
 
     scene.saying = say
@@ -188,8 +172,8 @@ async def test_outcome_is_told_in_the_trace_that_the_request_came_in() -> None:
     scene = Scene(received(1, headers=(("traceparent", TRACEPARENT),)), received(2))
     traces: dict[str, bytes] = {}
 
-    async def say(event: JobEvent) -> None:
-        traces[event.job_id] = dict(tracing.inject()).get("traceparent", b"")
+    async def say(event: Event) -> None:
+        traces[event.data.job_id] = dict(tracing.inject()).get("traceparent", b"")
 
     scene.saying = say
     await scene.run()

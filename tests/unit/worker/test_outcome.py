@@ -5,22 +5,22 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.errors import JobExpired, JobFailed
-from pipeline.storage.objects import StoredObject
-from pipeline.worker.outcome import Done, completed, failed, summary
-from pipeline.worker.upscale import Upscaled
+from pipeline.storage.objects import SourceFacts, StoredObject
+from pipeline.worker.outcome import Done, completed, failed, failure, summary
 from schemas.events import Provenance, UpscaleExpired, UpscaleFailed, UpscaleRequested
 from schemas.failures import FAILURES, FailureCode
 from schemas.options import OutputFormat
 
 DEADLINE = datetime(2030, 1, 1, tzinfo=UTC)
 REQUEST = UpscaleRequested(job_id="cat-1", tenant="zoo", source="https://example.com/cat.jpg", labels={"album": "7"})
-STORED = StoredObject("upscale", "results/zoo/cat-1/x.png", "ab" * 32, 1234, OutputFormat.PNG, 400, 300)
+SOURCE = SourceFacts(100, 75, ("icc_ignored",))
+STORED = StoredObject("upscale", "results/zoo/cat-1/x.png", "ab" * 32, 1234, OutputFormat.PNG, 400, 300, SOURCE)
 PROVENANCE = Provenance(model="m", weights_sha256="cd" * 32, precision="fp32", version="1")
 
 
 def test_completed_carries_the_stored_facts_and_the_requests_identity() -> None:
     """A reader of the event alone can fetch and check the result and knows whose job it was."""
-    event = completed(REQUEST, Done(Upscaled(STORED, 100, 75, ("icc_ignored",)), PROVENANCE), seconds=1.23456)
+    event = completed(REQUEST, Done(STORED, PROVENANCE), seconds=1.23456)
     assert (event.job_id, event.tenant, event.labels) == ("cat-1", "zoo", {"album": "7"})
     assert event.result.url == "s3://upscale/results/zoo/cat-1/x.png"
     assert (event.result.sha256, event.result.size) == ("ab" * 32, 1234)
@@ -42,7 +42,7 @@ def test_failed_says_what_the_table_says_about_its_code(code: FailureCode) -> No
 
 def test_failed_never_quotes_an_exception_that_is_not_ours() -> None:
     """A foreign exception may hold a path or a secret; the caller learns only that it is our fault."""
-    event = failed(REQUEST, RuntimeError("/secret/path token=abc"))
+    event = failed(REQUEST, failure(RuntimeError("/secret/path token=abc")))
     assert isinstance(event, UpscaleFailed)
     assert event.failure.code is FailureCode.INTERNAL
     assert "secret" not in event.model_dump_json()
@@ -68,7 +68,7 @@ def test_summary_names_status_and_code_for_log_and_metric() -> None:
         "status": "failed",
         "code": "image_corrupt",
     }
-    assert summary(completed(REQUEST, Done(Upscaled(STORED, 1, 1, ()), PROVENANCE), 0.0)) == {
+    assert summary(completed(REQUEST, Done(STORED, PROVENANCE), 0.0)) == {
         "status": "completed",
         "code": "",
     }

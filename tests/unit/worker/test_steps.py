@@ -15,7 +15,7 @@ from schemas.failures import FailureCode
 from schemas.stages import Stage
 from tests.support.clock import run_virtual
 from tests.support.networks import NAME
-from tests.support.rooms import MAX_BYTES, MAX_PIXELS, SIDE, Script, ScriptedRooms, make_job
+from tests.support.rooms import BEGUN, MAX_BYTES, MAX_PIXELS, SIDE, Script, ScriptedRooms, make_job
 
 WAITING_STAGES = (Stage.FETCH, Stage.DECODE, Stage.INFER, Stage.STORE)
 """Those that take time outside our own threads."""
@@ -32,7 +32,7 @@ def stopped(scene: ScriptedRooms, work: Coroutine[Any, Any, Done]) -> Exception:
 
 async def one(scene: ScriptedRooms, **job: Any) -> Done:
     async with scene.open() as rooms:
-        return await do(make_job(**job), rooms)
+        return await do(make_job(**job), BEGUN, rooms)
 
 
 def scene_with(**script: Any) -> ScriptedRooms:
@@ -43,7 +43,7 @@ async def test_job_ends_as_an_object_and_the_names_of_what_made_it() -> None:
     """The picture is at its scale, under its own tenant and job, and says which weights and arithmetic it is of."""
     scene = ScriptedRooms({})
     done = await one(scene, scale=2)
-    stored = done.upscaled.stored
+    stored = done.stored
     assert (stored.width, stored.height) == (2 * SIDE, 2 * SIDE)
     assert list(scene.store.objects) == [stored.key]
     assert stored.key.startswith("results/acme/job-1/")
@@ -87,7 +87,7 @@ def test_deadline_ends_the_wait_for_a_budget_too() -> None:
     async def three() -> list[Done | BaseException]:
         async with scene.open() as rooms:
             jobs = (make_job(1), make_job(2, deadline=5.0), make_job(3))
-            return await asyncio.gather(*(do(job, rooms) for job in jobs), return_exceptions=True)
+            return await asyncio.gather(*(do(job, BEGUN, rooms) for job in jobs), return_exceptions=True)
 
     first, second, third = run_virtual(three())
     assert isinstance(first, Done)
@@ -143,7 +143,7 @@ def test_cancelled_job_gives_everything_back(stage: Stage) -> None:
 
     async def cancelled() -> None:
         async with scene.open() as rooms:
-            working = asyncio.create_task(do(make_job(), rooms))
+            working = asyncio.create_task(do(make_job(), BEGUN, rooms))
             await asyncio.sleep(1.0)
             working.cancel()
             await asyncio.wait([working])
@@ -161,7 +161,7 @@ async def test_result_too_large_is_refused_before_the_device_is_asked() -> None:
     limits = ImageSettings(max_pixels=MAX_PIXELS, max_output_pixels=(2 * SIDE) ** 2 - 1)
     async with scene.open(limits=limits) as rooms:
         with pytest.raises(JobFailed) as failed:
-            await do(make_job(scale=2), rooms)
+            await do(make_job(scale=2), BEGUN, rooms)
     assert failed.value.code is FailureCode.OUTPUT_TOO_LARGE
     assert scene.batches == []
 
@@ -180,7 +180,7 @@ def test_jobs_that_wait_for_the_device_share_their_launch() -> None:
 
     async def three() -> None:
         async with scene.open(budget=3) as rooms:
-            await asyncio.gather(*(do(make_job(number), rooms) for number in (1, 2, 3)))
+            await asyncio.gather(*(do(make_job(number), BEGUN, rooms) for number in (1, 2, 3)))
 
     run_virtual(three())
     assert sorted((batch.jobs, len(batch.tiles)) for batch in scene.batches) == [(1, 1), (2, 2)]
@@ -194,7 +194,7 @@ def test_progress_is_told_while_a_job_runs_and_never_after_its_end() -> None:
     async def work() -> Done:
         async with scene.open(limits=ImageSettings()) as rooms:
             try:
-                return await do(make_job(deadline=5.0, tile_size=32, tile_pad=8), rooms)
+                return await do(make_job(deadline=5.0, tile_size=32, tile_pad=8), BEGUN, rooms)
             finally:
                 told = len(scene.announced)
                 await asyncio.sleep(60.0)

@@ -15,7 +15,7 @@ from pipeline.imaging.raster import Pixels, Raster
 from pipeline.imaging.tiling import Tiling, assemble, divide
 from pipeline.kafka.records import Position, Received
 from pipeline.settings import FetchSettings, StoreSettings
-from pipeline.storage.objects import SourceBytes, SourceRef, StoredObject
+from pipeline.storage.objects import SourceBytes, SourceFacts, SourceRef, StoredObject
 from pipeline.storage.sources import SourcePolicy
 from pipeline.worker.intake import Clocks, Job, accept
 from pipeline.worker.upscale import Steps, upscale
@@ -83,9 +83,9 @@ class Path:
         self.result = raster
         return EncodedImage(b"png", OutputFormat.PNG, raster.width, raster.height, ("depth_reduced",))
 
-    async def store(self, image: EncodedImage) -> StoredObject:
+    async def store(self, image: EncodedImage, source: SourceFacts) -> StoredObject:
         self.taken.append("store")
-        return StoredObject("b", "k", "ab" * 32, len(image.data), image.format, image.width, image.height)
+        return StoredObject("b", "k", "ab" * 32, len(image.data), image.format, image.width, image.height, source)
 
     async def off_loop(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
@@ -105,8 +105,8 @@ async def test_upscale_takes_the_steps_in_the_order_of_the_diagram() -> None:
         Stage.ENCODE,
         Stage.STORE,
     ]
-    assert (done.source_width, done.source_height) == (7, 5)
-    assert (done.stored.width, done.stored.height) == (14, 10)
+    assert (done.source.width, done.source.height) == (7, 5)
+    assert (done.width, done.height) == (14, 10)
 
 
 async def test_upscale_puts_every_pixel_where_it_belongs() -> None:
@@ -120,7 +120,7 @@ async def test_upscale_puts_every_pixel_where_it_belongs() -> None:
 async def test_upscale_tells_the_warnings_of_decoding_and_of_encoding() -> None:
     """Nothing that was left out goes unmentioned."""
     done = await upscale(job(), Path().steps())
-    assert done.warnings == ("icc_ignored", "depth_reduced")
+    assert done.source.warnings == ("icc_ignored", "depth_reduced")
 
 
 async def test_upscale_stores_nothing_when_a_step_fails() -> None:

@@ -1,0 +1,59 @@
+"""Guarantees of pipeline.worker.returns."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipeline.kafka.records import Received
+from pipeline.kafka.retry import Headers, handed_on
+from pipeline.worker.returns import put_back, seconds_until
+from schemas import topics
+from schemas.topics import TIERS
+from tests.support.requests import make_received
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LONGEST = float(TIERS[-1].delay_seconds)
+
+
+async def waits(headers: Headers, *, later: float = 0.0) -> tuple[list[float], list[Received]]:
+    """How long a record with `headers` waits, `later` seconds after NOW, and what is published then."""
+    slept: list[float] = []
+    published: list[Received] = []
+
+    async def sleep(seconds: float) -> None:
+        assert not published
+        slept.append(seconds)
+
+    async def publish(record: Received) -> None:
+        published.append(record)
+
+    await put_back(make_received(headers=headers), publish, lambda: NOW + timedelta(seconds=later), sleep)
+    return slept, published
+
+
+async def test_record_is_put_back_when_it_is_due_and_not_before() -> None:
+    """As it came, once."""
+    headers = handed_on((), attempt=2, tier=TIERS[1], reason="source_timeout", now=NOW)
+    slept, published = await waits(headers, later=100.0)
+    assert slept == [TIERS[1].delay_seconds - 100.0]
+    assert [record.headers for record in published] == [headers]
+
+
+@pytest.mark.parametrize("later", [30.0, 31.0, 1e6])
+async def test_record_that_is_overdue_is_put_back_at_once(later: float) -> None:
+    """No worker was there when it fell due."""
+    slept, published = await waits(handed_on((), attempt=2, tier=TIERS[0], reason="leased", now=NOW), later=later)
+    assert (slept, len(published)) == ([0.0], 1)
+
+
+@pytest.mark.parametrize("headers", [(), ((topics.NOT_BEFORE, b"soon"),)])
+async def test_record_that_does_not_say_when_is_put_back_at_once(headers: Headers) -> None:
+    """A stranger put it there."""
+    slept, published = await waits(headers)
+    assert (slept, len(published)) == ([0.0], 1)
+
+
+@pytest.mark.parametrize("moment", [NOW + timedelta(days=365), datetime.max.replace(tzinfo=UTC)])
+def test_no_record_waits_longer_than_the_longest_tier(moment: datetime) -> None:
+    """A clock that is wrong, or a stranger, does not put a job off for ever."""
+    assert seconds_until(moment, NOW) == LONGEST
