@@ -11,7 +11,7 @@ from tests.support.fault_site import Site
 from tests.support.mutations import Mutation
 
 pytestmark = [pytest.mark.fault, pytest.mark.faults, pytest.mark.asyncio(loop_scope="package")]
-QUIET_SECONDS = 20.0
+QUIET_SECONDS = 15.0
 """What is lost is not waited for as long as what may still come."""
 CAUGHT: dict[Mutation, tuple[str, set[str]]] = {
     Mutation.COMMIT_BEFORE_UPLOAD: ("1", {"LOST"}),
@@ -33,5 +33,5 @@ async def test_seeded_bug_is_caught(place: Site, tmp_path: Path, fault_seed: int
     """A suite that a broken worker passes would show nothing by a whole one's passing."""
     number, rules = CAUGHT[mutation]
     outcome = await play(ROWS[number], place, tmp_path, seed=fault_seed, mutation=mutation, quiet_seconds=QUIET_SECONDS)
-    note_caught(mutation, number, outcome.rules)
+    note_caught(str(mutation), number, outcome.rules)
     assert rules <= outcome.rules, f"row {number}, seed {fault_seed}: {outcome.violations}"
