@@ -19,7 +19,7 @@ CAUGHT: dict[Mutation, tuple[str, set[str]]] = {
     Mutation.RANDOM_EVENT_ID: ("5", {"EVENT_ID"}),
     Mutation.OVERWRITE: ("4", {"CHANGED", "OVERWRITTEN"}),
     Mutation.NO_START_COUNTER: ("10", {"REPEATED"}),
-    Mutation.LAST_START_IN_COMPANY: ("10", {"UNEXPECTED"}),
+    Mutation.LAST_START_IN_COMPANY: ("10", {"TWO_ENDS"}),
     Mutation.RETRY_AFTER_COMMIT: ("35", {"LOST"}),
     Mutation.DEAD_LETTER_NOT_AWAITED: ("30b", {"LOST"}),
     Mutation.PAUSE_LOST: ("17b", {"HOARDED"}),
