@@ -4,9 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := build/installer/bin/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --no-deps
+SEED := 1
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
-.PHONY: help venv demo test test-cluster check bench check-alerts lock clean
+.PHONY: help venv demo test test-cluster test-faults check bench check-alerts lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -21,6 +22,11 @@ test: venv  ## run every test but the benchmarks and those on a cluster
 
 test-cluster: venv  ## run the tests on three brokers of Apache Kafka; needs Java 17, and Maven the first time
 	$(BIN)/python -m pytest -m cluster
+
+# One seed at a time: `make test-faults SEED=7`.
+test-faults: venv  ## break things on purpose, row by row, and seed bugs; half an hour on two processors
+	$(BIN)/python -m pytest -m faults --fault-seed $(SEED) tests/fault/matrix
+	$(BIN)/python -m docs.reliability
 
 check: venv  ## format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .

@@ -135,6 +135,9 @@ def explain(error: Exception, settings: StoreSettings) -> PipelineError:
                 else "it does not know the access key, or the secret key does not belong to it"
             )
             return ServiceRefused(SERVICE, where, f"{_variable('access_key')} and {_variable('secret_key')}", reason)
+        case Meaning.CLOCK:
+            reason = "its clock and that of this machine differ by more than it accepts; set this machine's"
+            return ServiceRefused(SERVICE, where, _variable("endpoint"), reason)
         case Meaning.FORBIDDEN:
             reason = f"the access key may not list the bucket {settings.bucket!r} (s3:ListBucket)"
             return ServiceRefused(SERVICE, where, _variable("access_key"), reason)

@@ -73,7 +73,7 @@ def explain_source(error: Exception) -> JobFailed:
             return JobFailed(FailureCode.STORE_UNAVAILABLE, "the object store does not answer")
         case Meaning.PASSING:
             return JobFailed(FailureCode.SOURCE_UNAVAILABLE, "source: the object store does not hand it out at present")
-        case Meaning.CREDENTIALS:
+        case Meaning.CREDENTIALS | Meaning.CLOCK:
             return JobFailed(FailureCode.STORE_UNAVAILABLE, "the object store does not accept our credentials")
         case Meaning.FORBIDDEN:
             reason, code = "may not be read by this service", 403

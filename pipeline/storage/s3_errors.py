@@ -25,6 +25,7 @@ class Meaning(Enum):
     NO_BUCKET = auto()
     FORBIDDEN = auto()  # we are known and may not
     CREDENTIALS = auto()  # we are not known: the operator's mistake, never a caller's
+    CLOCK = auto()  # its clock and ours differ by more than it accepts
     PASSING = auto()  # may succeed when tried again
     REFUSED = auto()  # any other answer: trying again gives the same
 
@@ -44,7 +45,7 @@ _CODES: dict[str, Meaning] = {
     "SignatureDoesNotMatch": Meaning.CREDENTIALS,
     "ExpiredToken": Meaning.CREDENTIALS,
     "InvalidToken": Meaning.CREDENTIALS,
-    "RequestTimeTooSkewed": Meaning.CREDENTIALS,
+    "RequestTimeTooSkewed": Meaning.CLOCK,
     # Damaged on the way: what we hold is whole, so sending it again is the cure.
     "BadDigest": Meaning.PASSING,
     "XAmzContentChecksumMismatch": Meaning.PASSING,

@@ -5,6 +5,7 @@ Whatever third-party libraries log through the standard library takes the same w
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Any, TextIO
 
 import orjson
@@ -24,7 +25,7 @@ def configure(settings: TelemetrySettings, stream: TextIO | None = None) -> None
     structlog.configure(
         processors=[*_SHARED, *_rendering(settings, out)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=lambda *_: _LineLogger(out),
         cache_logger_on_first_use=False,
     )
     # Libraries log whole requests, signatures included, at debug level; and their info is not ours.
@@ -53,6 +54,20 @@ def _rendering(settings: TelemetrySettings, out: TextIO) -> tuple[Processor, ...
     if settings.log_format == "console":
         return structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer(colors=out.isatty())
     return structlog.processors.format_exc_info, redact, _to_json
+
+
+class _LineLogger:
+    """Writes a line for each event, or loses it: a full disk must not end the work that a line is about."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError):
+            self._out.write(f"{line}\n")
+            self._out.flush()
+
+    debug = info = warning = error = critical = exception = log = msg
 
 
 class _ToStructlog(logging.Handler):

@@ -19,11 +19,17 @@ async def put_back(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Return once the record is back on its request topic, which is not before it is due."""
-    await sleep(seconds_until(due(received.headers), wall()))
+    await sleep(seconds_until(due(received.headers), wall(), longest_wait(received.position.topic)))
     await publish(received)
 
 
-def seconds_until(moment: datetime | None, now: datetime) -> float:
-    """No longer than the longest tier: the header may be a stranger's, or of a clock that is wrong."""
+def longest_wait(topic: str) -> float:
+    """Seconds: no record of a tier is due later than its delay after it was written, whatever its header says."""
+    delays = (tier.delay_seconds for tier in TIERS if topic.endswith(f".{tier.name}"))
+    return float(next(delays, TIERS[-1].delay_seconds))
+
+
+def seconds_until(moment: datetime | None, now: datetime, longest: float) -> float:
+    """No longer than `longest`: the header may be a stranger's, or of a clock that is wrong."""
     wait = (moment - now).total_seconds() if moment else 0.0
-    return min(max(0.0, wait), float(TIERS[-1].delay_seconds))
+    return min(max(0.0, wait), longest)

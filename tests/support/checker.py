@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from schemas.events import TYPE_PREFIX, event_id
-from tests.support.history import Begun, Ended, FoundObject, History, Stopping, Told
+from tests.support.history import Begun, Ended, FoundObject, History, Holding, Stopping, Told
 from tests.support.run_facts import Facts, Job
 
 
@@ -18,18 +18,23 @@ class Rule(StrEnum):
     EVENT_ID = "a terminal event's id does not follow from its request"
     CHANGED = "a repeated terminal event says something else than before"
     UNEXPECTED = "a request has ended otherwise than it must"
+    NOT_KEPT = "a record that must be kept is no dead letter"
     NOT_ASKED = "something was done for nobody"
     NO_OBJECT = "a completed request has no object"
     DIGEST = "an object is not what its event says"
     PICTURE = "a result is not the picture it must be"
     STRAY = "an object that no event names"
+    OVERWRITTEN = "a result was written over"
     UPLOAD = "an upload that nobody finished"
     UNCOMMITTED = "what was committed is not all there was"
     WASTE = "more was repeated than may be"
     REPEATED = "one job was executed more often than may be"
+    TOLD_AGAIN = "more ends were told again than may be"
     IN_HAND = "a worker held more jobs than may be"
+    HOARDED = "a worker took more records than it has places for"
     BEGUN_LATE = "a worker that was asked to stop took another job"
     RECOVERY = "work went on too late after a fault"
+    CAUGHT_UP = "what a fault held up was done too late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,11 @@ def _ends(run: Facts) -> Iterator[Violation]:
     for job, accepted in run.accepted.items():
         must = accepted.expected
         ends = [(told.state, told.code) for told in run.told.get(job, ())]
-        ends += [("parked", parked[accepted.job_id])] if accepted.job_id in parked else []
+        kept = parked.get(accepted.job_id)
+        if must.kept and kept != must.code:
+            yield Violation(Rule.NOT_KEPT, _name(job), f"must be there for {must.code}, is for {kept}")
+        if kept is not None and not must.kept:
+            ends.append(("parked", kept))
         if not ends:
             yield Violation(Rule.LOST, _name(job))
         elif len({state for state, _ in ends}) > 1:
@@ -70,7 +79,7 @@ def _events(run: Facts) -> Iterator[Violation]:
         for each in told:
             if each.event_id != event_id(*job, f"{TYPE_PREFIX}{each.state}.v1"):
                 yield Violation(Rule.EVENT_ID, _name(job), each.event_id)
-        facts = {(each.state, each.code, each.key, each.sha256, each.width, each.height) for each in told}
+        facts = {each.model_copy(update={"at": 0.0, "event_id": ""}) for each in told}
         if len(facts) > len({each.state for each in told}):
             yield Violation(Rule.CHANGED, _name(job), f"{facts}")
 
@@ -118,6 +127,8 @@ def _strays(run: Facts) -> Iterator[Violation]:
             yield Violation(Rule.STRAY, found.key)
     for key in run.history.final.open_uploads:
         yield Violation(Rule.UPLOAD, key)
+    for key in run.history.final.overwritten:
+        yield Violation(Rule.OVERWRITTEN, key)
 
 
 def _commits(run: Facts) -> Iterator[Violation]:
@@ -130,6 +141,8 @@ def _costs(run: Facts) -> Iterator[Violation]:
     limits = run.history.limits
     if limits.extra_executions is not None and run.extra_executions > limits.extra_executions:
         yield Violation(Rule.WASTE, "all jobs", f"{run.extra_executions}, limit {limits.extra_executions}")
+    if limits.repeated_events is not None and run.repeated_events > limits.repeated_events:
+        yield Violation(Rule.TOLD_AGAIN, "all jobs", f"{run.repeated_events}, limit {limits.repeated_events}")
     for job, times in run.executions.items():
         if limits.executions_of_a_job is not None and times > limits.executions_of_a_job:
             yield Violation(Rule.REPEATED, _name(job), f"{times}, limit {limits.executions_of_a_job}")
@@ -149,6 +162,10 @@ def _workers(run: Facts) -> Iterator[Violation]:
                     yield Violation(Rule.BEGUN_LATE, str(entry.worker), _name((entry.tenant, entry.job_id)))
             case Ended():
                 held[entry.worker] -= 1
+            case Holding():
+                most = run.history.limits.records_held
+                if most is not None and entry.records > most:
+                    yield Violation(Rule.HOARDED, str(entry.worker), f"{entry.records}, limit {most}")
             case Stopping():
                 stopping.add(entry.worker)
 
@@ -157,6 +174,9 @@ def _recovered(run: Facts) -> Iterator[Violation]:
     for fault, recovery in run.recoveries():
         if run.left_to_do(fault.at) and (recovery is None or recovery > fault.recovery_seconds):
             yield Violation(Rule.RECOVERY, fault.name, f"{recovery} s, limit {fault.recovery_seconds:g} s")
+        caught_up, most = run.caught_up(fault), run.history.limits.caught_up_seconds
+        if most is not None and (caught_up is None or caught_up > most):
+            yield Violation(Rule.CAUGHT_UP, fault.name, f"{caught_up} s, limit {most:g} s")
 
 
 def _name(job: Job) -> str:

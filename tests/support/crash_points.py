@@ -15,9 +15,15 @@ class CrashPoint(StrEnum):
     LAUNCH = "launch"
     """Half of a launch is computed."""
     STORED = "stored"
-    """The result of a job lies in the store; nobody has been told."""
+    """The result of a job lies in the store; its end is not written down."""
+    ENDED = "ended"
+    """The end of a job is written down for good; nobody has been told."""
     ACKNOWLEDGED = "acknowledged"
     """The broker has the terminal event; the record's offset is not committed."""
+    HANDED_ON = "handed_on"
+    """The worker believes that a record lies on a retry topic."""
+    PARKED = "parked"
+    """The worker believes that a record lies among the dead letters."""
 
 
 def kill_nine() -> None:

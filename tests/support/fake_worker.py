@@ -5,10 +5,13 @@ All its other rooms are the real ones, and so are its settings.
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -21,11 +24,18 @@ from pipeline.worker import app
 from pipeline.worker.intake import Job
 from pipeline.worker.outcome import Done
 from pipeline.worker.settle import Ports
-from schemas.events import Event
+from schemas.stages import Stage
 from tests.support.crash_points import Crash, CrashPoint, kill_nine
+from tests.support.crashing_claims import CrashingClaims
+from tests.support.device_faults import DeviceFault, after
 from tests.support.fake_device import INSTANT, PROFILE, LatencyLaw, answer_the_self_test, fake_load
 from tests.support.history import Begun, Ended
+from tests.support.mutations import Mutation, apply
 from tests.support.recorder import Recorder
+from tests.support.worker_world import count_held_records, hurry_retries, limit_memory, move_clock
+
+BLOCKED_SECONDS = 8.0
+"""How long SIGUSR1 keeps the event loop of a worker from running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +48,23 @@ class FakeWorker:
     crash: Crash | None = None
     deadly: str = ""
     """Job that kills the worker whenever it is begun, as a picture may whose decoder takes the machine's memory."""
+    mutation: Mutation | None = None
+    """The rule that it breaks."""
+    device: DeviceFault | None = None
+    clock_seconds: float = 0.0
+    """How far its wall clock is ahead."""
+    hurry: int = 1
+    """By what the delays of the retry topics are divided."""
+    memory_bytes: int = 0
+    """Address space that it may add to what it has at its start; 0 is without limit."""
 
-    def argv(self) -> list[str]:
+    def arguments(self) -> list[str]:
+        """What the process is told."""
         law = (str(self.law.setup_seconds), str(self.law.seconds_per_megapixel))
-        crash = ("--crash", str(self.crash)) if self.crash else ()
-        return [
-            sys.executable,
-            "-m",
-            __name__,
-            "--journal",
-            str(self.journal),
-            "--law",
-            *law,
-            *crash,
-            "--deadly",
-            self.deadly,
-        ]
+        given = {"--crash": self.crash, "--deadly": self.deadly, "--mutation": self.mutation, "--device": self.device}
+        options = [word for name, value in given.items() if value for word in (name, str(value))]
+        world = ["--clock", str(self.clock_seconds), "--hurry", str(self.hurry), "--memory", str(self.memory_bytes)]
+        return ["--journal", str(self.journal), "--law", *law, *options, *world]
 
 
 @asynccontextmanager
@@ -62,7 +73,7 @@ async def fake_worker(folder: Path, local: Settings, how: FakeWorker) -> AsyncIt
     own = local.model_copy(update={"telemetry": local.telemetry.model_copy(update={"port": free_port()})})
     child = Child(
         "fake worker",
-        how.argv(),
+        [sys.executable, "-m", __name__, *how.arguments()],
         process_environment(own),
         folder / f"worker-{own.telemetry.port}.log",
         stop_seconds=local.intake.drain_seconds + STOP_MARGIN_SECONDS,
@@ -83,31 +94,61 @@ def journaled(ports: Ports, recorder: Recorder, reached: Callable[[CrashPoint], 
         try:
             done = await ports.do(job, begun)
         finally:
-            recorder.write(Ended(at=monotonic(), **facts))
+            computed = Stage.BATCH in job.timings.seconds
+            recorder.write(Ended(at=monotonic(), computed=computed, **facts))
         reached(CrashPoint.STORED)
         return done
 
-    async def say(event: Event) -> None:
-        await ports.say(event)
-        reached(CrashPoint.ACKNOWLEDGED)
+    def then(point: CrashPoint, port: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def through(*told: object) -> None:
+            await port(*told)
+            reached(point)
 
-    return replace(ports, do=do, say=say)
+        return through
+
+    return replace(
+        ports,
+        do=do,
+        claims=CrashingClaims(ports.claims, partial(reached, CrashPoint.ENDED)),
+        say=then(CrashPoint.ACKNOWLEDGED, ports.say),
+        hand_on=then(CrashPoint.HANDED_ON, ports.hand_on),
+        park=then(CrashPoint.PARKED, ports.park),
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Be a worker until a signal says stop; its exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--law", type=float, nargs=2, required=True, metavar=("SETUP", "PER_MEGAPIXEL"))
     parser.add_argument("--crash", type=Crash.parse)
     parser.add_argument("--deadly", default="")
+    parser.add_argument("--mutation", type=Mutation)
+    parser.add_argument("--device", type=DeviceFault.parse)
+    parser.add_argument("--clock", type=float, default=0.0)
+    parser.add_argument("--hurry", type=int, default=1)
+    parser.add_argument("--memory", type=int, default=0)
     told = parser.parse_args(argv)
-    reached: Callable[[CrashPoint], None] = told.crash.reached if told.crash else lambda _: None
+    if told.mutation:
+        apply(told.mutation)
+    if told.clock:
+        move_clock(told.clock)
+    if told.memory:
+        limit_memory(told.memory)
+    hurry_retries(told.hurry)
+    signal.signal(signal.SIGUSR1, lambda *_: time.sleep(BLOCKED_SECONDS))
     answer_the_self_test()
-    load = fake_load(LatencyLaw(*told.law), half_way=lambda: reached(CrashPoint.LAUNCH))
     with Recorder(told.journal) as recorder:
-        return app.run(
-            settings.load(), PROFILE, load, around=lambda ports: journaled(ports, recorder, reached, told.deadly)
-        )
+        count_held_records(recorder)
+        return work(told, recorder)
+
+
+def work(told: argparse.Namespace, recorder: Recorder) -> int:
+    reached: Callable[[CrashPoint], None] = told.crash.reached if told.crash else lambda _: None
+    load = fake_load(LatencyLaw(*told.law), half_way=after(told.device, lambda: reached(CrashPoint.LAUNCH)))
+    return app.run(
+        settings.load(), PROFILE, load, around=lambda ports: journaled(ports, recorder, reached, told.deadly)
+    )
 
 
 if __name__ == "__main__":

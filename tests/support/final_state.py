@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,15 @@ from tests.support.store import open_uploads
 READS_AT_A_TIME = 8
 
 
-async def final_state(kafka: KafkaSettings, topics: Topics, store: Store) -> Final:
-    """All that a checker wants to know. Nothing may be at work any more."""
+async def final_state(kafka: KafkaSettings, topics: Topics, store: Store, writes: Mapping[str, int]) -> Final:
+    """All that a checker wants to know. Nothing may be at work any more. `writes` counts PUTs of the store by path."""
+    results = f"/{store.settings.bucket}/{RESULTS}/"
     return Final(
         objects=await found_objects(store),
         partitions=await found_partitions(kafka, topics),
         dead_letters=tuple([letter async for letter in found_dead_letters(kafka, topics.dead_letters)]),
         open_uploads=tuple(await open_uploads(store)),
+        overwritten=tuple(path for path, times in writes.items() if path.startswith(results) and times > 1),
     )
 
 
@@ -47,11 +49,15 @@ async def found_objects(store: Store) -> tuple[FoundObject, ...]:
 
 
 async def found_partitions(kafka: KafkaSettings, topics: Topics) -> tuple[FoundPartition, ...]:
-    """Of the topics of requests: what the workers' group has committed, and where they end."""
-    partitions = [each for topic in topics.requests.values() for each in _partitions(topic)]
-    ends = await end_offsets(kafka, partitions)
+    """Of the topics of requests and of retries: what the workers' groups have committed, and where they end."""
+    waiting = [topic for tiers in topics.retries.values() for topic in tiers]
+    retries, requests = (
+        [each for topic in wanted for each in _partitions(topic)] for wanted in (waiting, topics.requests.values())
+    )
+    ends = await end_offsets(kafka, retries + requests)
     async with administration(kafka) as admin:
-        committed = await admin.committed(kafka.group, partitions)
+        committed = await admin.committed(f"{kafka.group}.retries", retries)
+        committed |= await admin.committed(kafka.group, requests)
     return tuple(
         FoundPartition(topic=each.topic, partition=each.partition, committed=committed.get(each, 0), end=end)
         for each, end in ends.items()
@@ -105,7 +111,7 @@ async def _records(kafka: KafkaSettings, topic: Topic) -> AsyncIterator[Consumer
     )
     try:
         await consumer.start()
-        consumer.assign(left)
+        consumer.assign(tuple(left))
         while any([await consumer.position(partition) < end for partition, end in left.items()]):
             yield await consumer.getone()
     finally:

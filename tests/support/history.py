@@ -20,6 +20,8 @@ class Expected(_Fact):
     state: State = "completed"
     code: str = ""
     """Failure code, or the reason of the dead letter."""
+    kept: bool = False
+    """Whether the record of a failure lies among the dead letters too, for the same reason."""
     width: int = 0
     height: int = 0
     pixels_sha256: str = ""
@@ -64,6 +66,17 @@ class Ended(_Fact):
     tenant: str
     job_id: str
     worker: int
+    computed: bool = True
+    """False when it was never batched for the device: an earlier result was found, or the source could not be had."""
+
+
+class Holding(_Fact):
+    """A worker had more records of the broker at once than ever before, those that wait for a place included."""
+
+    kind: Literal["holding"] = "holding"
+    at: float
+    worker: int
+    records: int
 
 
 class Told(_Fact):
@@ -82,6 +95,8 @@ class Told(_Fact):
     sha256: str = ""
     width: int = 0
     height: int = 0
+    content_sha256: str = ""
+    """Of the whole event, its time included."""
 
 
 class Stopping(_Fact):
@@ -111,7 +126,8 @@ class FaultEnded(_Fact):
 
 
 Entry = Annotated[
-    Accepted | Unknown | Begun | Ended | Told | Stopping | FaultBegan | FaultEnded, Field(discriminator="kind")
+    Accepted | Unknown | Begun | Ended | Holding | Told | Stopping | FaultBegan | FaultEnded,
+    Field(discriminator="kind"),
 ]
 
 
@@ -127,7 +143,7 @@ class FoundObject(_Fact):
 
 
 class FoundPartition(_Fact):
-    """A partition of a request topic."""
+    """A partition of a request topic, or of a retry topic."""
 
     topic: str
     partition: int
@@ -148,6 +164,8 @@ class Final(_Fact):
     dead_letters: tuple[FoundDeadLetter, ...] = ()
     open_uploads: tuple[str, ...] = ()
     """Keys of multipart uploads that were begun and neither finished nor aborted."""
+    overwritten: tuple[str, ...] = ()
+    """Keys of results that the store took more than once."""
 
 
 class Limits(_Fact):
@@ -158,6 +176,12 @@ class Limits(_Fact):
     executions_of_a_job: int | None = None
     jobs_in_hand: int | None = None
     """Of one worker at a time."""
+    records_held: int | None = None
+    """Of one worker at a time, those that wait for a place included."""
+    repeated_events: int | None = None
+    """Of all jobs together."""
+    caught_up_seconds: float | None = None
+    """After a fault, until all that was accepted before its end has ended."""
 
 
 class History(_Fact):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.support.history import Accepted, Begun, Entry, FaultEnded, History, Told, Unknown
+from tests.support.history import Accepted, Begun, Ended, Entry, FaultEnded, History, Told, Unknown
 
 Job = tuple[str, str]
 """Tenant and job id: jobs of two tenants may share a name."""
@@ -21,6 +21,8 @@ class Measures:
     repeated_events: int
     recovery_seconds: dict[str, float | None]
     """By fault: from its end to the next completion. None when nothing completed after it."""
+    caught_up_seconds: dict[str, float | None]
+    """By fault: from its end until all that was accepted before had ended. None when that never was."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class Facts:
     told: dict[Job, list[Told]] = field(default_factory=dict)
     """In the order in which they were told; never empty."""
     executions: Counter[Job] = field(default_factory=Counter)
+    """Those that reached the device, or may have."""
 
     def __post_init__(self) -> None:
         for entry in self.history.entries:
@@ -45,6 +48,8 @@ class Facts:
                     self.told.setdefault((entry.tenant, entry.job_id), []).append(entry)
                 case Begun():
                     self.executions[entry.tenant, entry.job_id] += 1
+                case Ended(computed=False):
+                    self.executions[entry.tenant, entry.job_id] -= 1
 
     @property
     def asked(self) -> set[Job]:
@@ -52,7 +57,11 @@ class Facts:
 
     @property
     def extra_executions(self) -> int:
-        return self.executions.total() - len(self.executions)
+        return sum(times - 1 for times in self.executions.values() if times > 1)
+
+    @property
+    def repeated_events(self) -> int:
+        return sum(len(told) - 1 for told in self.told.values())
 
     def recoveries(self) -> Iterator[tuple[FaultEnded, float | None]]:
         """Each fault that ended, and the seconds from then to the next completion; None when there was none."""
@@ -73,6 +82,13 @@ class Facts:
         }
         return workers != {fault.killed}
 
+    def caught_up(self, fault: FaultEnded) -> float | None:
+        """Seconds from the fault's end until all that was accepted before it had ended; None when that never was."""
+        jobs = [job for job, accepted in self.accepted.items() if accepted.at <= fault.at]
+        ends = [self.told[job][0].at for job in jobs if job in self.told]
+        waiting = sum(self.accepted[job].expected.state != "parked" for job in jobs)
+        return max(0.0, max(ends, default=fault.at) - fault.at) if len(ends) >= waiting else None
+
     def left_to_do(self, at: float) -> bool:
         """Whether a request that must complete had been accepted by then and had not ended."""
         return any(
@@ -90,6 +106,7 @@ def measure(history: History) -> Measures:
         accepted=len(facts.accepted),
         executions=facts.executions.total(),
         extra_executions=facts.extra_executions,
-        repeated_events=sum(len(told) - 1 for told in facts.told.values()),
+        repeated_events=facts.repeated_events,
         recovery_seconds={fault.name: recovery for fault, recovery in facts.recoveries()},
+        caught_up_seconds={fault.name: facts.caught_up(fault) for fault, _ in facts.recoveries()},
     )

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp import web
@@ -67,6 +68,8 @@ class FaultyStore:
         """To be used as the endpoint of the store."""
         self.requests: Counter[str] = Counter()
         """By method."""
+        self.writes: Counter[str] = Counter()
+        """PUTs that the store took, by path, since the last DELETE."""
         self.hits: Counter[StoreFault] = Counter()
         """What was done to how many requests."""
         self.hit = asyncio.Event()
@@ -130,8 +133,15 @@ class FaultyStore:
             data=body or None,
             allow_redirects=False,
         ) as found:
+            self._count(request, found.status)
             answer = web.StreamResponse(status=found.status, reason=found.reason, headers=_passed_on(found.headers))
             return answer, await found.read()
+
+    def _count(self, request: web.BaseRequest, status: int) -> None:
+        if request.method == "DELETE":
+            self.writes.pop(request.path, None)
+        elif request.method == "PUT" and status == HTTPStatus.OK:
+            self.writes[request.path] += 1
 
     async def _read(self, request: web.BaseRequest) -> bytes:
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:

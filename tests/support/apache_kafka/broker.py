@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from pipeline.embedded.process import Child, ChildFailed, free_ports, listens
+from tests.support.apache_kafka.detour import Detour
 from tests.support.apache_kafka.jars import jars
 from tests.support.apache_kafka.java import LOGGING, MEMORY_AND_START, java
 from tests.support.apache_kafka.properties import Node, properties, written
@@ -127,11 +128,14 @@ class Cluster:
 
 
 @asynccontextmanager
-async def apache_kafka(folder: Path, *, brokers: int = 1, secured: Secured | None = None) -> AsyncIterator[Cluster]:
+async def apache_kafka(
+    folder: Path, *, brokers: int = 1, secured: Secured | None = None, detours: Sequence[Detour] = ()
+) -> AsyncIterator[Cluster]:
     """Run `brokers` brokers on the loopback address while the block lasts, each with its files in `folder`.
 
-    With three, every topic has three copies, of which two must be in sync. One alone may be `secured` besides. They are
-    killed at the end: nobody wants their records any more. Raises `Unavailable`, `WrongJars` and `ChildFailed`.
+    With three, every topic has three copies, of which two must be in sync. One alone may be `secured` besides; or each
+    has one of `detours` as a second way to it. They are killed at the end: nobody wants their records any more. Raises
+    `Unavailable`, `WrongJars` and `ChildFailed`.
     """
     installed = Installed(java(), await asyncio.to_thread(jars))
     ports = iter(free_ports(2 * brokers))
@@ -139,7 +143,9 @@ async def apache_kafka(folder: Path, *, brokers: int = 1, secured: Secured | Non
     cluster = Cluster(tuple(ApacheBroker(installed, node, folder / f"broker-{node.number}") for node in nodes))
     for node, broker in zip(nodes, cluster.brokers, strict=True):
         values = properties(node, nodes, broker.data_folder)
-        broker.configure(secured.added_to(values) if secured else values)
+        for listener in (secured, *detours[node.number - 1 : node.number]):
+            values = listener.added_to(values) if listener else values
+        broker.configure(values)
     cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
     await asyncio.gather(*(each.format(cluster_id, *(secured.scram if secured else ())) for each in cluster.brokers))
     async with AsyncExitStack() as running:

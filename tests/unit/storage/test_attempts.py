@@ -37,6 +37,7 @@ def test_delay_doubles() -> None:
         (client_error("403", 403), Meaning.FORBIDDEN),
         (client_error("InvalidAccessKeyId", 403), Meaning.CREDENTIALS),
         (client_error("SignatureDoesNotMatch", 403), Meaning.CREDENTIALS),
+        (client_error("RequestTimeTooSkewed", 403), Meaning.CLOCK),
         (client_error("SlowDown", 503), Meaning.PASSING),
         (client_error("InternalError", 500), Meaning.PASSING),
         (client_error("TooManyRequests", 429), Meaning.PASSING),

@@ -19,9 +19,11 @@ from tests.support.history import (
     FaultBegan,
     FaultEnded,
     Final,
+    FoundDeadLetter,
     FoundObject,
     FoundPartition,
     History,
+    Holding,
     Limits,
     Stopping,
     Told,
@@ -29,6 +31,7 @@ from tests.support.history import (
 )
 from tests.support.run_facts import measure
 
+KEPT = Expected(state="failed", code="crash_loop", kept=True)
 FAILURE = Expected(state="failed", code="image_corrupt")
 PARKED = Expected(state="parked", code="malformed_json")
 GOOD = history([life(1, PICTURE), life(2, PICTURE), life(3, FAILURE), life(4, PARKED)])
@@ -48,8 +51,8 @@ def told_of(job_id: str) -> Callable[[Entry], bool]:
     return lambda entry: isinstance(entry, Told) and entry.job_id == job_id
 
 
-def limited(run: History, **limits: int) -> History:
-    return run.model_copy(update={"limits": Limits(**limits)})
+def limited(run: History, **limits: float) -> History:
+    return run.model_copy(update={"limits": Limits.model_validate(limits)})
 
 
 def object_with(**fields: object) -> tuple[FoundObject, ...]:
@@ -102,6 +105,16 @@ BROKEN: dict[str, tuple[Rule, History]] = {
         Rule.TWO_ENDS,
         with_entries(told(42.0, "job-4", "failed", code="malformed_json")),
     ),
+    "says the same end at another time": (
+        Rule.CHANGED,
+        with_entries(told(11.9, "job-1").model_copy(update={"content_sha256": "another"})),
+    ),
+    "gives up a job and keeps no record of it": (Rule.NOT_KEPT, history([life(1, KEPT)])),
+    "overwrites an object with the same bytes": (Rule.OVERWRITTEN, with_final(overwritten=(key_of("job-1"),))),
+    "loses its partitions while it drains": (
+        Rule.TOLD_AGAIN,
+        limited(with_entries(told(11.9, "job-1")), repeated_events=0),
+    ),
     "tells another tenant": (
         Rule.NOT_ASKED,
         with_entries(told(50, "job-3", "failed", code="image_corrupt", tenant="other")),
@@ -135,6 +148,10 @@ BROKEN: dict[str, tuple[Rule, History]] = {
         limited(with_entries(*again(3), *again(3), *again(3)), executions_of_a_job=3),
     ),
     "forgets its pause after a rebalance": (
+        Rule.HOARDED,
+        limited(with_entries(Holding(at=5.0, worker=WORKER, records=20)), records_held=16),
+    ),
+    "has no bound to its places": (
         Rule.IN_HAND,
         limited(
             with_entries(*(Begun(at=5.0, tenant=TENANT, job_id="job-1", worker=WORKER) for _ in range(3))),
@@ -146,6 +163,10 @@ BROKEN: dict[str, tuple[Rule, History]] = {
         with_entries(Stopping(at=14, worker=WORKER + 1), *again(1, WORKER + 1)),
     ),
     "takes too long to go on": (Rule.RECOVERY, with_entries(*fault(20.5, recovery_seconds=1.0))),
+    "forgets one of the jobs that a fault held up": (
+        Rule.CAUGHT_UP,
+        limited(with_entries(*fault(11.5, recovery_seconds=60), without=told_of("job-9")), caught_up_seconds=0.1),
+    ),
     "never goes on": (Rule.RECOVERY, with_entries(*fault(20.5, recovery_seconds=60), without=told_of("job-2"))),
 }
 
@@ -219,6 +240,26 @@ def test_measures_tell_what_a_run_cost() -> None:
     cost = measure(run)
     assert (cost.accepted, cost.executions, cost.extra_executions, cost.repeated_events) == (3, 4, 2, 1)
     assert cost.recovery_seconds == {"kill": 12.0}
+
+
+def test_job_whose_result_was_found_is_told_again_and_not_executed_again() -> None:
+    """Waste is what the device does twice: an attempt that never reached it costs nothing."""
+    begun, ended = again(1)
+    run = with_entries(begun, ended.model_copy(update={"computed": False}), told(17.0, "job-1"))
+    assert (measure(run).extra_executions, measure(run).repeated_events) == (0, 1)
+
+
+def test_record_of_a_job_that_was_given_up_may_lie_among_the_dead_letters() -> None:
+    """A failure that is ours is told to the caller and kept for the operator."""
+    run = history([life(1, KEPT)])
+    letters = (FoundDeadLetter(key="job-1", reason="crash_loop"),)
+    assert check(run.model_copy(update={"final": run.final.model_copy(update={"dead_letters": letters})})) == []
+
+
+def test_fault_is_caught_up_with_when_the_last_job_before_it_has_ended() -> None:
+    """What was asked for later does not count."""
+    run = with_entries(*fault(20.5, recovery_seconds=60))
+    assert measure(run).caught_up_seconds == {"kill": 1.5}
 
 
 def test_final_state_of_an_empty_run_is_in_order() -> None:

@@ -25,7 +25,7 @@ def test_fake_device_repeats_every_pixel_exactly(depth: int) -> None:
 def test_launch_takes_as_long_as_the_law_says_and_tells_its_middle() -> None:
     """Two tiles of 500 x 1000 pixels are one megapixel; half of the time passes before the middle."""
     order: list[object] = []
-    model = fake_load(LatencyLaw(0.5, 2.0), half_way=lambda: order.append("middle"), sleep=order.append)(NAME)
+    model = fake_load(LatencyLaw(0.5, 2.0), half_way=lambda _: order.append("middle"), sleep=order.append)(NAME)
     model.network(torch.zeros(2, 3, 500, 1000))
     assert order == [1.25, "middle", 1.25]
 

@@ -1,5 +1,6 @@
 """One line for each event, in one format, whoever logs."""
 
+import errno
 import io
 import logging as standard
 import warnings
@@ -136,3 +137,16 @@ def test_default_is_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     configure(TelemetrySettings())
     structlog.get_logger().info("job")
     assert orjson.loads(capsys.readouterr().out)["event"] == "job"
+
+
+class _Full(io.StringIO):
+    """A file on a disk without room."""
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_line_that_cannot_be_written_is_lost_and_nothing_else() -> None:
+    """A disk that is full of logs does not end jobs."""
+    configure(TelemetrySettings(), _Full())
+    structlog.get_logger().warning("lost")

@@ -6,13 +6,12 @@ import pytest
 
 from pipeline.kafka.records import Received
 from pipeline.kafka.retry import Headers, handed_on
-from pipeline.worker.returns import put_back, seconds_until
+from pipeline.worker.returns import longest_wait, put_back, seconds_until
 from schemas import topics
-from schemas.topics import TIERS
+from schemas.topics import TIERS, Lane, Tier, declare
 from tests.support.requests import make_received
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-LONGEST = float(TIERS[-1].delay_seconds)
 
 
 async def waits(headers: Headers, *, later: float = 0.0) -> tuple[list[float], list[Received]]:
@@ -54,6 +53,13 @@ async def test_record_that_does_not_say_when_is_put_back_at_once(headers: Header
 
 
 @pytest.mark.parametrize("moment", [NOW + timedelta(days=365), datetime.max.replace(tzinfo=UTC)])
-def test_no_record_waits_longer_than_the_longest_tier(moment: datetime) -> None:
-    """A clock that is wrong, or a stranger, does not put a job off for ever."""
-    assert seconds_until(moment, NOW) == LONGEST
+@pytest.mark.parametrize("tier", TIERS)
+def test_no_record_waits_longer_than_its_tier(moment: datetime, tier: Tier) -> None:
+    """A clock that is wrong, or a stranger, does not put a job off for longer than any other record there."""
+    topic = declare("any").retries[Lane.BULK][TIERS.index(tier)].name
+    assert seconds_until(moment, NOW, longest_wait(topic)) == tier.delay_seconds
+
+
+def test_record_on_a_topic_of_no_tier_waits_no_longer_than_the_longest() -> None:
+    """Whoever put it there may name any time."""
+    assert longest_wait("any.requests.bulk") == TIERS[-1].delay_seconds
