@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,14 +13,11 @@ from uuid import uuid4
 import structlog
 
 from pipeline import __version__
-from pipeline.batching.batch import Batcher
-from pipeline.errors import JobFailed, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.gpu import weights
-from pipeline.gpu.catalog import find
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel, load
-from pipeline.imaging.header import Limits
 from pipeline.kafka.admin import administration
 from pipeline.kafka.consume import Consumer
 from pipeline.kafka.follow import follow
@@ -30,9 +26,7 @@ from pipeline.kafka.publish import Publisher
 from pipeline.kafka.records import Received
 from pipeline.kafka.retry import group_of_retries
 from pipeline.lifecycle import Exit, Lifecycle
-from pipeline.settings import ImageSettings, Settings
-from pipeline.storage import client as storage
-from pipeline.storage.fetch import open_fetch
+from pipeline.settings import Settings
 from pipeline.storage.jobs import Begun, Rules
 from pipeline.storage.sources import SourcePolicy
 from pipeline.telemetry import health, logging, metrics
@@ -40,27 +34,22 @@ from pipeline.telemetry.loop_lag import LoopLag
 from pipeline.worker import cancel, returns
 from pipeline.worker.announce import Announcer
 from pipeline.worker.breaker import Breaker
-from pipeline.worker.budget import Budget
 from pipeline.worker.claims import Claims
-from pipeline.worker.decoder import DecoderPool
 from pipeline.worker.intake import Clocks, Job, accept
 from pipeline.worker.liveness import polling
 from pipeline.worker.loop import Worker
+from pipeline.worker.open_rooms import open_rooms, tested
 from pipeline.worker.outbox import Outbox
 from pipeline.worker.outcome import Done
 from pipeline.worker.running import Running
 from pipeline.worker.serve import serve
 from pipeline.worker.settle import Accept, Handling, Ports
-from pipeline.worker.steps import Rooms, do, launch
+from pipeline.worker.steps import Rooms, do
 from pipeline.worker.stop_rule import StopRule
 from pipeline.worker.tempo import Tempo, watch
 from schemas.events import CancelRequested, Event
 from schemas.failures import FailureCode
-from schemas.options import DEFAULT_MODEL
 from schemas.topics import Topics, declare
-
-PIXEL_THREADS = 2
-"""For cutting, putting together and encoding; numpy and the encoders let go of the interpreter meanwhile."""
 
 Load = Callable[[str], LoadedModel]
 """A model of the catalog by its name, on the device. Raises `JobFailed`."""
@@ -122,7 +111,7 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
         outbox = Outbox(publisher, topics, config.telemetry.event_source, breakers.broker)
         announcer = await opened.enter_async_context(Announcer(outbox.mention, monotonic))
         rooms = await opened.enter_async_context(
-            _rooms(config, DeviceLane(profile, load_model), announcer, breakers.store)
+            open_rooms(config, DeviceLane(profile, load_model), announcer, breakers.store)
         )
         if not await tested(rooms.lane):
             return Exit.INTERNAL
@@ -221,17 +210,6 @@ async def both(requests: Consumer, retries: Consumer) -> AsyncIterator[None]:
         yield
 
 
-async def tested(lane: DeviceLane) -> bool:
-    """Whether the device computes what it should. Raises `JobFailed` when there is nothing to try it with."""
-    try:
-        await lane.self_test(find(DEFAULT_MODEL).name)
-    except JobFailed:
-        if not lane.closed:
-            raise
-        return False
-    return True
-
-
 def _rules(config: Settings) -> Rules:
     return Rules(str(uuid4()), config.lease_seconds, config.intake.max_starts)
 
@@ -243,43 +221,3 @@ def _wall() -> datetime:
 def _intake(config: Settings) -> Accept:
     clocks = Clocks(wall=_wall, monotonic=monotonic)
     return partial(accept, clocks=clocks, sources=SourcePolicy.of(config.store, config.fetch))
-
-
-@asynccontextmanager
-async def _rooms(config: Settings, device: DeviceLane, announcer: Announcer, breaker: Breaker) -> AsyncIterator[Rooms]:
-    """The rooms of the data path. The store is asked first: what is not there is told before anything is loaded."""
-    profile, share = device.profile, config.intake.tenant_share
-    with ThreadPoolExecutor(PIXEL_THREADS, "pixels") as threads:
-        async with (
-            storage.connect(config.store) as store,
-            open_fetch(store, config.fetch) as fetch,
-            _decoders(config.image) as decoders,
-            device as lane,
-            Batcher(
-                partial(launch, lane), lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
-            ) as batcher,
-        ):
-            await storage.check(store)
-            yield Rooms(
-                fetch=fetch,
-                decoders=decoders,
-                lane=lane,
-                batcher=batcher,
-                store=store,
-                store_breaker=breaker,
-                announcer=announcer,
-                threads=threads,
-                bytes=Budget(config.intake.max_bytes, metrics.IN_FLIGHT_BYTES.set, tenant_share=share),
-                pixels=Budget(config.intake.max_pixels, metrics.IN_FLIGHT_PIXELS.set, tenant_share=share),
-                fetching=config.fetch,
-                limits=config.image,
-            )
-
-
-def _decoders(image: ImageSettings) -> DecoderPool:
-    return DecoderPool(
-        image.decoder_processes,
-        Limits(image.max_pixels, image.max_side, image.min_side, image.max_aspect),
-        timeout_seconds=image.decode_timeout_seconds,
-        memory_bytes=image.decode_memory_bytes,
-    )

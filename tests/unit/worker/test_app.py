@@ -15,6 +15,7 @@ from pipeline.lifecycle import Exit, Lifecycle, State
 from pipeline.settings import KafkaSettings, Settings, TelemetrySettings
 from pipeline.worker import app
 from pipeline.worker.intake import Job
+from pipeline.worker.open_rooms import tested
 from pipeline.worker.outcome import Done
 from pipeline.worker.serve import serve
 from schemas.events import UpscaleCompleted
@@ -141,7 +142,7 @@ def test_worker_without_a_broker_says_which_address_and_which_setting() -> None:
 async def test_worker_does_not_start_on_a_device_that_computes_the_wrong_thing() -> None:
     """A wrong picture is worse than none: it joins no group, and the code is that of a dead device."""
     async with DeviceLane(cpu_profile(), tiny_load(constant(0.0))) as lane:
-        assert await app.tested(lane) is False
+        assert await tested(lane) is False
 
 
 async def test_worker_without_weights_says_what_is_missing() -> None:
@@ -152,4 +153,4 @@ async def test_worker_without_weights_says_what_is_missing() -> None:
 
     async with DeviceLane(cpu_profile(), load) as lane:  # type: ignore[arg-type]
         with pytest.raises(JobFailed, match="model: not here"):
-            await app.tested(lane)
+            await tested(lane)

@@ -1,0 +1,78 @@
+"""Opens the rooms of the data path, and sees that the device in them computes what it should."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+
+from pipeline.batching.batch import Batcher
+from pipeline.errors import JobFailed
+from pipeline.gpu.catalog import find
+from pipeline.gpu.lane import DeviceLane
+from pipeline.imaging.header import Limits
+from pipeline.settings import ImageSettings, Settings
+from pipeline.storage import client as storage
+from pipeline.storage.fetch import open_fetch
+from pipeline.telemetry import metrics
+from pipeline.worker.announce import Announcer
+from pipeline.worker.breaker import Breaker
+from pipeline.worker.budget import Budget
+from pipeline.worker.decoder import DecoderPool
+from pipeline.worker.steps import Rooms, launch
+from schemas.options import DEFAULT_MODEL
+
+PIXEL_THREADS = 2
+"""For cutting, putting together and encoding; numpy and the encoders let go of the interpreter meanwhile."""
+
+
+@asynccontextmanager
+async def open_rooms(
+    config: Settings, device: DeviceLane, announcer: Announcer, breaker: Breaker
+) -> AsyncIterator[Rooms]:
+    """The rooms of the data path. The store is asked first: what is not there is told before anything is loaded."""
+    profile, share = device.profile, config.intake.tenant_share
+    with ThreadPoolExecutor(PIXEL_THREADS, "pixels") as threads:
+        async with (
+            storage.connect(config.store) as store,
+            open_fetch(store, config.fetch) as fetch,
+            _decoders(config.image) as decoders,
+            device as lane,
+            Batcher(
+                partial(launch, lane), lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
+            ) as batcher,
+        ):
+            await storage.check(store)
+            yield Rooms(
+                fetch=fetch,
+                decoders=decoders,
+                lane=lane,
+                batcher=batcher,
+                store=store,
+                store_breaker=breaker,
+                announcer=announcer,
+                threads=threads,
+                bytes=Budget(config.intake.max_bytes, metrics.IN_FLIGHT_BYTES.set, tenant_share=share),
+                pixels=Budget(config.intake.max_pixels, metrics.IN_FLIGHT_PIXELS.set, tenant_share=share),
+                fetching=config.fetch,
+                limits=config.image,
+            )
+
+
+def _decoders(image: ImageSettings) -> DecoderPool:
+    return DecoderPool(
+        image.decoder_processes,
+        Limits(image.max_pixels, image.max_side, image.min_side, image.max_aspect),
+        timeout_seconds=image.decode_timeout_seconds,
+        memory_bytes=image.decode_memory_bytes,
+    )
+
+
+async def tested(lane: DeviceLane) -> bool:
+    """Whether the device computes what it should. Raises `JobFailed` when there is nothing to try it with."""
+    try:
+        await lane.self_test(find(DEFAULT_MODEL).name)
+    except JobFailed:
+        if not lane.closed:
+            raise
+        return False
+    return True
