@@ -13,9 +13,8 @@ from pipeline.errors import JobFailed, ServiceUnreachable, ShuttingDown
 from pipeline.gpu.lane import DeviceLane
 from pipeline.lifecycle import Exit, Lifecycle, State
 from pipeline.settings import KafkaSettings, Settings, TelemetrySettings
-from pipeline.worker import app
+from pipeline.worker import app, open_rooms
 from pipeline.worker.intake import Job
-from pipeline.worker.open_rooms import tested
 from pipeline.worker.outcome import Done
 from pipeline.worker.serve import serve
 from schemas.events import UpscaleCompleted
@@ -142,7 +141,7 @@ def test_worker_without_a_broker_says_which_address_and_which_setting() -> None:
 async def test_worker_does_not_start_on_a_device_that_computes_the_wrong_thing() -> None:
     """A wrong picture is worse than none: it joins no group, and the code is that of a dead device."""
     async with DeviceLane(cpu_profile(), tiny_load(constant(0.0))) as lane:
-        assert await tested(lane) is False
+        assert await open_rooms.tested(lane) is False
 
 
 async def test_worker_without_weights_says_what_is_missing() -> None:
@@ -153,4 +152,4 @@ async def test_worker_without_weights_says_what_is_missing() -> None:
 
     async with DeviceLane(cpu_profile(), load) as lane:  # type: ignore[arg-type]
         with pytest.raises(JobFailed, match="model: not here"):
-            await tested(lane)
+            await open_rooms.tested(lane)
