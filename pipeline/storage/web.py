@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 import aiohttp
 from yarl import URL
 
-from pipeline.errors import JobFailed
+from pipeline.errors import Detail, JobFailed
 from pipeline.settings import FetchSettings
 from pipeline.storage.egress import AddressRefused
 from pipeline.storage.gather import CHUNK_BYTES, gather, truncated
@@ -17,6 +17,8 @@ from pipeline.storage.urls import NOT_PUBLIC, UrlPolicy, UrlRefused, admit
 from schemas.failures import FailureCode
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+RETRY_AFTER = "retry_after_seconds"
+"""Detail of `source_unavailable`: how long the server asked us to stay away."""
 _PASSING_STATUSES = (408, 425, 429)
 """Statuses under 500 that say: later."""
 
@@ -55,7 +57,7 @@ async def _get(
 
 
 async def _read(response: aiohttp.ClientResponse, settings: FetchSettings) -> SourceBytes:
-    check_status(response.status)
+    check_status(response.status, response.headers.get("Retry-After"))
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity":
         raise JobFailed(
@@ -67,13 +69,19 @@ async def _read(response: aiohttp.ClientResponse, settings: FetchSettings) -> So
         return await gather(aiter(chunks), announced=response.content_length, limit=settings.max_bytes)
 
 
-def check_status(status: int) -> None:
-    """Pass a 200; anything else is `source_status`, or `source_unavailable` where a later try may fare better."""
+def check_status(status: int, retry_after: str | None = None) -> None:
+    """Pass a 200; anything else is `source_status`, or `source_unavailable` where a later try may fare better.
+
+    `retry_after` is the header of that name. Seconds are understood; a date would be one of the server's clock.
+    """
     if status == 200:
         return
     passing = status >= 500 or status in _PASSING_STATUSES
     code = FailureCode.SOURCE_UNAVAILABLE if passing else FailureCode.SOURCE_STATUS
-    raise JobFailed(code, f"source: its server must answer with status 200, got {status}", {"status": status})
+    details: dict[str, Detail] = {"status": status}
+    if passing and retry_after is not None and retry_after.isascii() and retry_after.isdigit():
+        details[RETRY_AFTER] = int(retry_after[:9])
+    raise JobFailed(code, f"source: its server must answer with status 200, got {status}", details)
 
 
 def redirect_target(url: URL, location: str | None, policy: UrlPolicy) -> URL:

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 from pipeline.errors import JobFailed
 from pipeline.kafka.retry import History, tier_after
+from pipeline.storage.web import RETRY_AFTER
 from schemas.failures import FailureCode, Fault
 from schemas.topics import TIERS, Tier
 
 INTERNAL_RETRIES = 2
 """Of an error of our own: a bug shows again, and what is none has passed by then."""
-RETRY_AFTER = "retry_after_seconds"
-"""Detail of a failure: how long the source asked us to stay away."""
 LONGEST_WAIT_SECONDS = 600.0
 """Longer than this no source is obeyed: it would decide how long we remember the job."""
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import JobFailed
 from pipeline.kafka.retry import History
-from pipeline.worker.verdict import RETRY_AFTER, Again, Over, verdict
+from pipeline.storage.web import RETRY_AFTER
+from pipeline.worker.verdict import Again, Over, verdict
 from schemas.failures import FAILURES, FailureCode, Fault
 from schemas.topics import TIERS
 

@@ -11,7 +11,7 @@ from pipeline.errors import JobFailed
 from pipeline.settings import FetchSettings
 from pipeline.storage.egress import open_egress
 from pipeline.storage.urls import UrlPolicy
-from pipeline.storage.web import check_status, fetch_web, redirect_target
+from pipeline.storage.web import RETRY_AFTER, check_status, fetch_web, redirect_target
 from schemas.failures import FailureCode
 from tests.support.certificates import Authority, make_authority
 from tests.support.forbidden import FORBIDDEN, as_host
@@ -190,6 +190,17 @@ def test_status_that_will_not_change_fails_for_good(status: int) -> None:
     with pytest.raises(JobFailed) as failed:
         check_status(status)
     assert (FailureCode.SOURCE_STATUS, {"status": status}) == (failed.value.code, failed.value.details)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [("120", {RETRY_AFTER: 120}), (None, {}), ("", {}), ("-1", {}), ("Wed, 21 Oct 2026 07:28:00 GMT", {})],
+)
+def test_source_that_says_when_to_come_back_is_heard(header: str | None, told: dict[str, int]) -> None:
+    """The retry schedule obeys it; what is not a number of seconds is not guessed at."""
+    with pytest.raises(JobFailed) as failed:
+        check_status(429, header)
+    assert failed.value.details == {"status": 429, **told}
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])

@@ -4,9 +4,9 @@ import pytest
 
 from pipeline.errors import JobExpired, JobFailed
 from pipeline.kafka.retry import History
+from pipeline.storage.web import RETRY_AFTER
 from pipeline.worker.verdict import (
     INTERNAL_RETRIES,
-    RETRY_AFTER,
     Again,
     Over,
     leased,
