@@ -11,8 +11,9 @@ import random
 import statistics
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, fields
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
@@ -29,8 +30,16 @@ from pipeline.tools.engine import engine
 
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket")
 
-Upscale = Callable[[Sequence[Pixels]], Awaitable[list[Pixels]]]
+Upscale = Callable[[Sequence[Pixels]], Awaitable["Timed"]]
 """All pictures of a set, in order, as fast as the engine can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Results, and the seconds they took."""
+
+    pictures: list[Pixels]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +156,21 @@ async def _measure(arguments: Arguments, configured: DeviceSettings) -> Report:
     threads = profile.threads * profile.launches
     sides = windows.sides(profile)
     pictures = _photographs(arguments.size)
-    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(1) as thread:
-        upstream = reference.runner(spec, folder, Path(scratch), tile=windows.tile, pad=windows.pad, threads=threads)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        ProcessPoolExecutor(
+            1, get_context("spawn"), _start_upstream, (spec.name, folder, Path(scratch), windows, threads)
+        ) as process,
+    ):
         async with (
             engine(spec, profile, folder, pad=windows.pad, sides=sides) as ours,
             engine(spec, exact_profile, folder, pad=windows.pad, sides=sides) as exact,
         ):
-            engines = Engines(ours.upscale, exact.upscale, _one_by_one(upstream, thread))
+            engines = Engines(
+                ours=lambda some: _timed(ours.upscale(some)),
+                exact=lambda some: _timed(exact.upscale(some)),
+                upstream=_Upstream(process).upscale,
+            )
             # The first run of a shape is the warm-up, and the one whose pixels are compared.
             qualities = await _qualities(engines, list(pictures.values()))
             rounds = [await _round(engines, list(pictures.values())) for _ in range(arguments.rounds)]
@@ -164,22 +181,41 @@ async def _measure(arguments: Arguments, configured: DeviceSettings) -> Report:
     return Report(spec.name, profile.precision, profile.name, threads, tuple(results), tuple(rounds))
 
 
-def _one_by_one(upstream: Callable[[Pixels], Pixels], thread: Executor) -> Upscale:
-    """Upstream's program takes one picture at a time, and uses every thread for it.
+class _Upstream:
+    """Upstream's program in a process of its own, as it really runs, which takes one picture at a time.
 
-    It has a thread of its own, as in its own program: OpenMP gives each thread that calls it another team of workers,
-    and teams that were left a moment ago still spin.
+    In ours it shares an allocator and a pool of threads with two engines, and is a quarter slower for that.
     """
 
-    async def upscale(pictures: Sequence[Pixels]) -> list[Pixels]:
-        loop = asyncio.get_running_loop()
-        return [await loop.run_in_executor(thread, upstream, picture) for picture in pictures]
+    def __init__(self, process: Executor) -> None:
+        self._process = process
 
-    return upscale
+    async def upscale(self, pictures: Sequence[Pixels]) -> Timed:
+        return await asyncio.get_running_loop().run_in_executor(self._process, _upstream_upscale, list(pictures))
+
+
+_RUNNERS: list[Callable[[Pixels], Pixels]] = []
+"""Upstream's program, in the process that is its own."""
+
+
+def _start_upstream(model: str, folder: Path, scratch: Path, windows: Windows, threads: int) -> None:
+    spec = catalog.find(model)
+    _RUNNERS.append(reference.runner(spec, folder, scratch, tile=windows.tile, pad=windows.pad, threads=threads))
+
+
+def _upstream_upscale(pictures: Sequence[Pixels]) -> Timed:
+    started = perf_counter()
+    results = [_RUNNERS[0](picture) for picture in pictures]
+    return Timed(results, perf_counter() - started)
+
+
+async def _timed(upscale: Awaitable[list[Pixels]]) -> Timed:
+    started = perf_counter()
+    return Timed(await upscale, perf_counter() - started)
 
 
 async def _qualities(engines: Engines, pictures: Sequence[Pixels]) -> list[Quality]:
-    results = [await upscale(pictures) for upscale in (engines.ours, engines.exact, engines.upstream)]
+    results = [(await upscale(pictures)).pictures for upscale in (engines.ours, engines.exact, engines.upstream)]
     return [
         Quality(psnr_fp32=psnr(ours, exact), psnr_upstream=psnr(ours, upstream))
         for ours, exact, upstream in zip(*results, strict=True)
@@ -188,12 +224,11 @@ async def _qualities(engines: Engines, pictures: Sequence[Pixels]) -> list[Quali
 
 async def _round(engines: Engines, pictures: Sequence[Pixels]) -> Round:
     """The same pictures through both, one after the other in random order."""
-    seconds = {}
-    for name, upscale in random.sample([("ours", engines.ours), ("upstream", engines.upstream)], 2):
-        started = perf_counter()
-        await upscale(pictures)
-        seconds[name] = perf_counter() - started
-    return Round(seconds["ours"], seconds["upstream"])
+    seconds = {
+        name: (await upscale(pictures)).seconds
+        for name, upscale in random.sample([("ours", engines.ours), ("upstream", engines.upstream)], 2)
+    }
+    return Round(**seconds)
 
 
 def work(picture: Pixels, windows: Windows, sides: Sequence[int]) -> float:
