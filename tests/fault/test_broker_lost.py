@@ -67,7 +67,7 @@ class Traffic:
                     self.acknowledged.add(value)
 
     async def work_off(self) -> None:
-        async with Consumer(self.settings, self._topics, OffsetLedger()) as consumer:
+        async with Consumer(self.settings, self._topics.request_lanes, OffsetLedger()) as consumer:
             async for record in consumer.lane(Lane.BULK):
                 self.worked_off.add(record.value or b"")
                 consumer.finish(record.position)
