@@ -39,7 +39,8 @@ class Begun:
 
     key: JobKey
     version: str
-    """The ETag of what we wrote: whoever writes after us changes it."""
+    """The ETag of what we wrote: whoever else takes, gives back or ends the job changes it. A sign of life of ours may
+    not, where a store makes ETags from content."""
     starts: int
     """How often it was begun without an end, this time included."""
 
@@ -169,12 +170,6 @@ async def end_idle(store: Store, key: JobKey, event: Mapping[str, Any], rules: R
             return False
         seen = found.version if found else None
     return True
-
-
-async def find(store: Store, key: JobKey) -> Mapping[str, Any] | None:
-    """What the job's object says, or None when nobody has begun it. Raises as `begin`."""
-    found = await _read(store, key)
-    return found.body if found else None
 
 
 def _working(rules: Rules, starts: int) -> dict[str, Any]:

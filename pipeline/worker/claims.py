@@ -13,6 +13,7 @@ from pipeline.storage.client import Store
 from pipeline.storage.jobs import Begun, Busy, Ended, JobKey, Rules, Suspect, WornOut
 from pipeline.telemetry import metrics
 from pipeline.worker.breaker import Breaker
+from pipeline.worker.outcome import transition
 from schemas import codec
 from schemas.events import Event, JobEvent, event_from
 
@@ -95,8 +96,3 @@ class Claims:
                 await jobs.give_back(self._store, begun)
         except (JobFailed, TimeoutError):
             log.info("job_not_handed_back", job_id=begun.key.job_id)
-
-
-def transition(event: JobEvent, replay: int) -> str | None:
-    """What tells the end of one generation of a job from that of another; None leaves it to the type."""
-    return f"{event.type}/replay-{replay}" if replay else None

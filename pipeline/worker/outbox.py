@@ -10,9 +10,10 @@ from pipeline.kafka.records import Received
 from pipeline.kafka.retry import handed_on, with_origin
 from pipeline.telemetry import metrics, tracing
 from pipeline.worker.breaker import Breaker
+from pipeline.worker.outcome import transition
 from pipeline.worker.verdict import Again
 from schemas import codec
-from schemas.events import Event, JobEvent, UpscaleProgress, event_from
+from schemas.events import Event, JobEvent, event_from
 from schemas.topics import TIERS, Topics
 
 
@@ -60,8 +61,3 @@ class Outbox:
 
     async def _publish(self, event: Event) -> None:
         await self.publisher.publish(self.topics.events.name, codec.encode(event), headers=tracing.inject())
-
-
-def transition(event: JobEvent) -> str | None:
-    """What tells this event of a job from its others; None leaves it to the type. The same again has the same id."""
-    return f"{event.type}/{event.tiles_done}" if isinstance(event, UpscaleProgress) else None

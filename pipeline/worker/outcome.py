@@ -15,6 +15,7 @@ from schemas.events import (
     UpscaleCompleted,
     UpscaleExpired,
     UpscaleFailed,
+    UpscaleProgress,
     UpscaleRequested,
 )
 from schemas.failures import FailureCode
@@ -89,3 +90,13 @@ def summary(event: EventData) -> dict[str, str]:
     """Status and code of a terminal event, for the log line and the metric; code is empty without a failure."""
     code = str(event.failure.code) if isinstance(event, UpscaleFailed) else ""
     return {"status": event.type.split(".")[-2], "code": code}
+
+
+def transition(event: JobEvent, replay: int = 0) -> str | None:
+    """What tells this event of a job from its others; None leaves it to the type. The same again has the same id.
+
+    Progress is told by how far it is, the end of a job by how often an operator has played it again.
+    """
+    if isinstance(event, UpscaleProgress):
+        return f"{event.type}/{event.tiles_done}"
+    return f"{event.type}/replay-{replay}" if replay else None

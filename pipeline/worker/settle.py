@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from pipeline.errors import CalledOff, ShuttingDown
+from pipeline.errors import CalledOff, JobFailed, ShuttingDown
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Received
 from pipeline.kafka.retry import History, history
@@ -89,15 +89,35 @@ class Handling:
         self._stop = stop
 
     async def __call__(self, received: Received) -> None:
-        accepted = self._accept(received)
-        if isinstance(accepted, Job):
-            key = key_of(accepted.request, received)
-            settled = await self._running.once(key, lambda: settle(received, accepted, self._ports), twin=Settled())
-        else:
-            settled = await settle(received, accepted, self._ports)
+        try:
+            settled = await self._settled(received)
+        except ShuttingDown:
+            raise
+        except Exception as error:
+            log.exception("record_not_settled", origin=received.position.origin)
+            settled = await self._set_aside(received, outcome.failure(error))
         if reason := self._rule.ended(parked=settled.parked):
             log.critical("stopping", reason=reason)
             self._stop(reason)
+
+    async def _set_aside(self, received: Received, error: JobFailed) -> Settled:
+        """What goes wrong outside of a job's own work would go wrong again, here and in every worker after this one.
+
+        It is tried again from the retry topics, and then parked without an end that could be told.
+        """
+        ended = verdict(error, history(received.headers), None)
+        if isinstance(ended, Again):
+            await self._ports.hand_on(received, ended)
+            return Settled()
+        await self._ports.park(received, Why(str(error.code), error.message))
+        return Settled(parked=True)
+
+    async def _settled(self, received: Received) -> Settled:
+        accepted = self._accept(received)
+        if isinstance(accepted, Job):
+            key = key_of(accepted.request, received)
+            return await self._running.once(key, lambda: settle(received, accepted, self._ports), twin=Settled())
+        return await settle(received, accepted, self._ports)
 
 
 def key_of(request: UpscaleRequested, received: Received) -> JobKey:

@@ -193,3 +193,22 @@ async def test_job_is_counted_once_by_how_it_ended() -> None:
     scene.doing = fail
     await scene.run()
     assert sample("upscale_jobs_total", **labels) - before == 1
+
+
+@pytest.mark.parametrize(("headers", "then"), [((), "hand on"), (LAST_ATTEMPT, "park")])
+async def test_record_that_cannot_be_settled_is_tried_again_and_then_parked_and_costs_nobody_else(
+    headers: tuple[tuple[str, bytes], ...], then: str
+) -> None:
+    """A fault outside of the job's own work, which would end one worker after another, ends none."""
+    scene = Scene(received(1, headers=headers), received(2))
+
+    async def say(event: Event) -> None:
+        if event.data.job_id == "job-1":
+            raise ZeroDivisionError
+        scene.log.append(("say", event.data))
+
+    scene.saying = say
+    await scene.run()
+    assert then in [what for what, _ in scene.log]
+    assert [event.job_id for event in scene.said(UpscaleCompleted)] == ["job-2"]
+    assert scene.finished == [1, 2]

@@ -1,6 +1,6 @@
-"""Guarantees of pipeline.worker.outbox that need no broker; tests/integration/worker has the others."""
+"""What tells the events of one job apart; tests/integration/worker says them to a broker."""
 
-from pipeline.worker.outbox import transition
+from pipeline.worker.outcome import transition
 from schemas.events import UpscaleCompleted, UpscaleProgress, UpscaleStarted, event_id
 from schemas.stages import Stage
 
