@@ -25,7 +25,7 @@ test-cluster: venv  ## run the tests on three brokers of Apache Kafka; needs Jav
 
 # One seed at a time: `make test-faults SEED=7`.
 test-faults: venv  ## break things on purpose, row by row, and seed bugs; half an hour on two processors
-	$(BIN)/python -m pytest -m faults --fault-seed $(SEED) tests/fault/matrix
+	$(BIN)/python -m pytest -m faults --fault-seed $(SEED) tests/fault
 	$(BIN)/python -m docs.reliability
 
 check: venv  ## format, lint, types, import contracts, generated files

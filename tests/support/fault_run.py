@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from tests.support.fake_device import enlarged
 from tests.support.final_state import final_state, found_partitions, pixels_sha256
 from tests.support.history import (
     Accepted,
+    Begun,
+    Ended,
     Expected,
     FaultBegan,
     FaultEnded,
@@ -91,6 +94,19 @@ class FaultRun:
         wanted = self.ends + count
         async with self.changed:
             await self.changed.wait_for(lambda: self.ends >= wanted)
+
+    async def at_work(self, worker: int) -> None:
+        """Return when the worker has begun a job that has not ended."""
+
+        async def begun() -> bool:
+            entries = await asyncio.to_thread(read, [self.journal])
+            begun, ended = (
+                Counter(each.job_id for each in entries if isinstance(each, kind) and each.worker == worker)
+                for kind in (Begun, Ended)
+            )
+            return bool(begun - ended)
+
+        await until(begun)
 
     async def put(self, value: bytes, key: str, expected: Expected, lane: Lane = Lane.BULK) -> None:
         """Put a record that is no request of ours on a topic of requests; it is to end as a dead letter."""

@@ -62,7 +62,7 @@ async def asked_to_stop_in_a_long_job(scene: Scene) -> None:
     await scene.burst(12)
     await scene.run.more_ends(2)
     await scene.burst(12)
-    await asyncio.sleep(1.0)
+    await scene.run.at_work(first.pid)
     with scene.run.fault("SIGTERM", recovery_seconds=REDELIVERY_SECONDS):
         await stop(scene, first)
     await scene.run.left(0)
