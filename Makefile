@@ -50,11 +50,12 @@ clean:  ## remove what this file installs
 
 # Versions stay as they are; name packages to move in UPGRADE, as in UPGRADE="-P torch -P numpy".
 lock: $(UV)  ## write requirements/ anew from pyproject.toml
-	$(LOCK) $(UPGRADE) --overrides requirements/overrides.txt --extra worker --extra embedded --extra dev \
+	$(LOCK) $(UPGRADE) --overrides requirements/overrides.txt --extra worker --extra state --extra embedded --extra dev \
 		pyproject.toml -o requirements/dev.txt
 	$(LOCK) -c requirements/dev.txt --overrides requirements/overrides.txt --overrides requirements/overrides-worker.txt \
 		--extra worker pyproject.toml -o requirements/worker.txt
-	$(LOCK) -c requirements/dev.txt --overrides requirements/overrides.txt pyproject.toml -o requirements/base.txt
+	$(LOCK) -c requirements/dev.txt --overrides requirements/overrides.txt --extra state \
+		pyproject.toml -o requirements/base.txt
 	echo setuptools | $(LOCK) -c requirements/dev.txt - -o requirements/build.txt
 
 $(UV): requirements/installer.txt

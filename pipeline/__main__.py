@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-from pipeline import __version__, settings
+from pipeline import __version__, environment, settings
 from pipeline.errors import PipelineError
 from pipeline.telemetry import logging
 
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = build_parser([word for word in words[:1] if word in COMMANDS]).parse_args(words)
     try:
-        config = settings.load()
+        config = environment.load()
         if arguments.command not in ROLES:
             _log_for_a_person(config.telemetry)
         return _load(COMMANDS[arguments.command][0]).main(arguments, config)

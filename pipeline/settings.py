@@ -1,20 +1,17 @@
-"""Frozen settings, one class for each room; the only reader of the environment.
+"""Frozen settings, one class for each room.
 
 Every field is an environment variable: `UPSCALE_`, the room, `__`, the field, as in `UPSCALE_KAFKA__SERVERS`. With
 `_FILE` after its name the value is read from that file, so that secrets can be mounted. Values are in base units, and
 the unit is in the name.
 """
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from pipeline.room import Port, Positive, Room, Seconds
-from pipeline.variables import Assignment, assignments, variable
-from schemas.problems import Problem, problems
+from pipeline.variables import variable
 
 
 class KafkaSettings(Room):
@@ -194,6 +191,51 @@ class IntakeSettings(Room):
     """After SIGTERM: how long jobs in hand may take to finish."""
 
 
+class StateSettings(Room):
+    """The database of jobs, endpoints and deliveries."""
+
+    url: SecretStr = SecretStr("sqlite:///upscale.db")
+    """`sqlite:///FILE` for one machine, or `postgresql://USER:PASSWORD@HOST/NAME`; mount it and name the file in the
+    variable with `_FILE` where it holds a password."""
+    connections: Positive = 10
+    """Most connections to PostgreSQL at a time."""
+    timeout_seconds: Seconds = 10.0
+    """One statement, waiting for another writer included."""
+
+
+class WebhookSettings(Room):
+    """Calling webhooks."""
+
+    group: str = "upscale-dispatchers"
+    """Consumer group of the dispatchers."""
+    allow_http: bool = False
+    """Call `http://` too. For development: what is sent can be read and changed on the way."""
+    allow_private_addresses: bool = False
+    """Call private and loopback addresses. For development: it opens the inner network to whoever names a URL."""
+    extra_ports: tuple[Port, ...] = ()
+    """Ports beside 443 and 80; private addresses, once allowed, may have any."""
+    ssl_ca_file: Path | None = None
+    """Certificate authority to trust beside the system's."""
+    connect_timeout_seconds: Seconds = 5.0
+    """Opening a connection."""
+    attempt_timeout_seconds: Seconds = 30.0
+    """One attempt, from resolving the name to the end of the answer."""
+    endpoint_concurrency: Positive = 5
+    """Attempts at one endpoint at a time."""
+    host_concurrency: Positive = 20
+    """Attempts at one host at a time, whosoever endpoints they are."""
+    concurrency: Positive = 256
+    """Attempts at a time, of this dispatcher."""
+    result_url_seconds: Annotated[int, Field(ge=0, le=604_800)] = 259_200
+    """How long the signed address of a result can be read; 0 gives out `s3://bucket/key` instead."""
+    keep_seconds: Seconds = 604_800.0
+    """How long deliveries are kept after their end, to be looked at and sent again."""
+    rotation_seconds: Seconds = 86_400.0
+    """How long a key that was replaced goes on signing beside the new one."""
+    drain_seconds: Seconds = 35.0
+    """After SIGTERM: how long attempts under way may take to end."""
+
+
 class TelemetrySettings(Room):
     """How the program is seen."""
 
@@ -220,6 +262,8 @@ class Settings(BaseModel):
     image: ImageSettings = ImageSettings()
     device: DeviceSettings = DeviceSettings()
     intake: IntakeSettings = IntakeSettings()
+    state: StateSettings = StateSettings()
+    webhook: WebhookSettings = WebhookSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @model_validator(mode="after")
@@ -242,45 +286,3 @@ class Settings(BaseModel):
 
 class InvalidSettings(Exception):
     """A setting the program cannot start with: its variable and what is wrong, a line each."""
-
-
-def load(variables: Mapping[str, str] | None = None) -> Settings:
-    """Read the environment once. Raises `InvalidSettings`."""
-    found, wrong = assignments(os.environ if variables is None else variables, _fields())
-    values: dict[str, dict[str, str]] = {}
-    for each in found:
-        try:
-            values.setdefault(each.room, {})[each.field] = _text(each)
-        except (OSError, ValueError) as error:
-            wrong.append(f"{each.name}: cannot read {each.text}: {error}")
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        wrong.extend(_line(problem) for problem in problems(error))
-    if wrong:
-        raise InvalidSettings("\n".join(wrong))
-    return settings
-
-
-def _fields() -> dict[str, tuple[str, str]]:
-    """Every field by the name of its variable."""
-    return {
-        variable(room, field): (room, field)
-        for room, settings in Settings.model_fields.items()
-        for field in type(settings.default).model_fields
-    }
-
-
-def _text(assignment: Assignment) -> str:
-    """Editors end a file with a newline that is no part of a secret."""
-    if not assignment.in_file:
-        return assignment.text
-    return Path(assignment.text).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-
-
-def _line(problem: Problem) -> str:
-    """A rule that joins several fields of a room is told as one of the whole room; one that joins rooms names them."""
-    if not problem.path:
-        return problem.sentence
-    name = variable(*problem.path[:2]) if len(problem.path) > 1 else variable(*problem.path, "*")
-    return f"{name}: {problem.sentence}"

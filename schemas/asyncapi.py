@@ -4,7 +4,7 @@ from typing import Any
 
 from schemas import topics
 from schemas.codec import CONTENT_TYPE, JSON, encode
-from schemas.events import ALL_EVENTS, CancelRequested, EventData, JobEvent, UpscaleRequested
+from schemas.events import ALL_EVENTS, CancelRequested, EventData, JobData, UpscaleRequested
 from schemas.examples import EXAMPLES, record, short_name
 from schemas.json_schemas import ATTRIBUTES, REQUIRED_ATTRIBUTES, Schema, of_model
 from schemas.topics import Lane, Topic, declare
@@ -14,7 +14,7 @@ REFERENCES = "#/components/schemas/{model}"
 DEAD_LETTER = "DeadLetter"
 MARK = "DeadLetterMark"
 
-SAID = tuple(event for event in ALL_EVENTS if issubclass(event, JobEvent))
+SAID = tuple(event for event in ALL_EVENTS if event not in (UpscaleRequested, CancelRequested))
 """Events that the service publishes."""
 
 
@@ -114,6 +114,7 @@ def _send(channel: str, summary: str) -> Schema:
 
 def _message(event: type[EventData]) -> Schema:
     shown = record(encode(EXAMPLES[event.type]))
+    subject = "job_id" if issubclass(event, JobData) else "endpoint_id"
     return {
         "name": event.type,
         "title": event.__name__,
@@ -121,8 +122,8 @@ def _message(event: type[EventData]) -> Schema:
         "contentType": JSON,
         "headers": _headers(event.type),
         "payload": {"$ref": REFERENCES.format(model=event.__name__)},
-        "correlationId": {"location": "$message.payload#/job_id", "description": "The job."},
-        "bindings": {"kafka": _keyed("The job id, UTF-8.")},
+        "correlationId": {"location": f"$message.payload#/{subject}", "description": "What it is about."},
+        "bindings": {"kafka": _keyed(f"The {subject.replace('_', ' ')}, UTF-8.")},
         "examples": [{"name": short_name(event.type), "headers": shown["headers"], "payload": shown["value"]}],
     }
 

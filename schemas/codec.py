@@ -62,10 +62,10 @@ class InvalidRequest(ValueError):
 
 
 def encode(event: Event) -> Message:
-    """Binary mode: attributes are `ce_` headers, the value is the payload alone. The key is the job id."""
+    """Binary mode: attributes are `ce_` headers, the value is the payload alone. The key is the subject."""
     headers = [(f"{PREFIX}{name}", value.encode()) for name, value in attributes_of(event).items()]
     return Message(
-        key=event.data.job_id.encode(),
+        key=event.data.subject.encode(),
         value=event.data.model_dump_json(exclude_none=True).encode(),
         headers=((CONTENT_TYPE, JSON.encode()), *headers),
     )
@@ -92,8 +92,8 @@ def attributes_of(event: Event) -> dict[str, str]:
         "id": event.id,
         "source": event.source,
         "type": event.type,
-        "subject": event.data.job_id,
-        "partitionkey": event.data.job_id,
+        "subject": event.data.subject,
+        "partitionkey": event.data.subject,
     }
     if event.time is not None:
         attributes["time"] = event.time.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -201,5 +201,7 @@ def _refusal(model: type[EventData], data: dict[str, Any], found: tuple[Problem,
     wrong = {problem.field.partition(".")[0] for problem in found}
     if model is not UpscaleRequested or wrong & {"job_id", "tenant"}:
         return UndecodableEvent(reason, f"{first.field}: {first.sentence}")
-    identity = {name: data[name] for name in ("job_id", "tenant", "labels") if name in data and name not in wrong}
+    identity = {
+        name: data[name] for name in ("job_id", "tenant", "labels", "webhook") if name in data and name not in wrong
+    }
     return InvalidRequest(UpscaleRequested(source="unknown", **identity), first.field, first.sentence)

@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
+from schemas.callbacks import Webhook
 from schemas.failures import FailureCode, Fault
 from schemas.options import OutputFormat, UpscaleOptions
 from schemas.problems import shown
@@ -47,13 +48,27 @@ class EventData(BaseModel):
     terminal: ClassVar[bool] = False
     """Whether the job has ended with this event."""
 
-    job_id: JobId
-    """The caller's name for the job; the same id always means the same job."""
     tenant: Tenant = "default"
     """On whose behalf; results of different tenants lie apart and share the device fairly."""
 
+    @property
+    def subject(self) -> str:
+        """What it is about, by a name that is the tenant's own; the key of its record."""
+        raise NotImplementedError
 
-class UpscaleRequested(EventData):
+
+class JobData(EventData):
+    """A payload about a job."""
+
+    job_id: JobId
+    """The caller's name for the job; the same id always means the same job."""
+
+    @property
+    def subject(self) -> str:
+        return self.job_id
+
+
+class UpscaleRequested(JobData):
     """Ask for an upscale. The picture stays where it is; the event carries only a reference."""
 
     type: ClassVar[str] = f"{TYPE_PREFIX}requested.v1"
@@ -66,15 +81,17 @@ class UpscaleRequested(EventData):
     """After this time the result is of no use; the job then expires instead of running."""
     labels: Annotated[dict[Annotated[str, Field(max_length=64)], Label], Field(max_length=16)] = {}
     """The caller's own notes, returned unchanged in every event of the job."""
+    webhook: Webhook | None = None
+    """Where the caller wants to hear of the job, beside the events."""
 
 
-class CancelRequested(EventData):
+class CancelRequested(JobData):
     """Call a job off. Harmless when it has ended, and when it has not been asked for yet: it then never runs."""
 
     type: ClassVar[str] = f"{TYPE_PREFIX}cancel-requested.v1"
 
 
-class JobEvent(EventData):
+class JobEvent(JobData):
     """What we say about a job."""
 
     labels: dict[str, str] = {}
@@ -200,6 +217,34 @@ class UpscaleExpired(JobEvent):
     """The request's deadline."""
 
 
+class WebhookRejected(JobData):
+    """The webhook that a request names is not called. The job itself goes on."""
+
+    type: ClassVar[str] = f"{TYPE_PREFIX}webhook-rejected.v1"
+
+    reason: FailureCode
+    """Why: `url_scheme_not_allowed`, `url_blocked` or `invalid_request`."""
+    message: Annotated[str, Field(max_length=2000)]
+    """For a person; never an address that a name resolved to."""
+
+
+class WebhookEndpointDisabled(EventData):
+    """An endpoint is not called any more, until its owner enables it again. What happens meanwhile is kept for it."""
+
+    type: ClassVar[str] = f"{TYPE_PREFIX}webhook-endpoint-disabled.v1"
+
+    endpoint_id: Annotated[str, Field(min_length=1, max_length=64)]
+    """Which one."""
+    reason: Literal["gone", "failing"]
+    """`gone`: it answered 410. `failing`: nothing but failures for five days."""
+    failing_since: Moment | None = None
+    """When the first of these failures was."""
+
+    @property
+    def subject(self) -> str:
+        return self.endpoint_id
+
+
 ALL_EVENTS: tuple[type[EventData], ...] = (
     UpscaleRequested,
     CancelRequested,
@@ -209,6 +254,8 @@ ALL_EVENTS: tuple[type[EventData], ...] = (
     UpscaleFailed,
     UpscaleCanceled,
     UpscaleExpired,
+    WebhookRejected,
+    WebhookEndpointDisabled,
 )
 EVENT_TYPES: dict[str, type[EventData]] = {event.type: event for event in ALL_EVENTS}
 
@@ -234,14 +281,14 @@ class Event(BaseModel):
         return self.data.type
 
 
-def event_id(tenant: str, job_id: str, transition: str) -> str:
+def event_id(tenant: str, subject: str, transition: str) -> str:
     """Derived, not drawn: whoever says again that the job made `transition` says it under the same id.
 
-    Jobs of two tenants may share a name, so the tenant is part of it; neither it nor the job id can hold a slash.
+    Jobs of two tenants may share a name, so the tenant is part of it; neither it nor the subject can hold a slash.
     """
-    return str(uuid5(EVENT_NAMESPACE, f"{tenant}/{job_id}/{transition}"))
+    return str(uuid5(EVENT_NAMESPACE, f"{tenant}/{subject}/{transition}"))
 
 
 def event_from(data: EventData, *, source: str, time: datetime, transition: str | None = None) -> Event:
     """Wrap `data`; `transition` tells repeats of a repeatable event (progress) apart and defaults to the type."""
-    return Event(id=event_id(data.tenant, data.job_id, transition or data.type), source=source, time=time, data=data)
+    return Event(id=event_id(data.tenant, data.subject, transition or data.type), source=source, time=time, data=data)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 
+from schemas.callbacks import Webhook
 from schemas.codec import CONTENT_TYPE, STRUCTURED_JSON, Message, encode, to_document
 from schemas.events import (
     CancelRequested,
@@ -20,6 +21,8 @@ from schemas.events import (
     UpscaleProgress,
     UpscaleRequested,
     UpscaleStarted,
+    WebhookEndpointDisabled,
+    WebhookRejected,
     event_from,
 )
 from schemas.failures import FAILURES, FailureCode
@@ -42,6 +45,7 @@ REQUEST = UpscaleRequested(
     source="https://pictures.example.com/harbour.jpg",
     options=UpscaleOptions(scale=4, output_format=OutputFormat.WEBP, quality=90),
     deadline=SENT + timedelta(hours=1),
+    webhook=Webhook(url="https://hooks.example.com/upscale"),
 )
 PAYLOADS: tuple[EventData, ...] = (
     REQUEST,
@@ -82,6 +86,18 @@ PAYLOADS: tuple[EventData, ...] = (
     ),
     UpscaleCanceled(**_JOB),
     UpscaleExpired(**_JOB, deadline=SENT + timedelta(hours=1)),
+    WebhookRejected(
+        job_id=_JOB["job_id"],
+        tenant=_JOB["tenant"],
+        reason=FailureCode.URL_SCHEME_NOT_ALLOWED,
+        message="webhook.url: the scheme must be https, got 'http'",
+    ),
+    WebhookEndpointDisabled(
+        tenant=_JOB["tenant"],
+        endpoint_id="ep_2x7kq4m9",
+        reason="failing",
+        failing_since=SENT - timedelta(days=5),
+    ),
 )
 
 
@@ -99,7 +115,7 @@ EXAMPLES: dict[str, Event] = {payload.type: example(payload) for payload in PAYL
 def records() -> dict[str, dict[str, Any]]:
     """Name -> a Kafka record as `{"key", "headers", "value"}`: every event, and requests in all three modes."""
     asked = EXAMPLES[UpscaleRequested.type]
-    job = asked.data.job_id
+    job = asked.data.subject
     return {
         "requested.bare": {"key": None, "headers": {}, "value": {"source": REQUEST.source, "options": {"scale": 2}}},
         "requested.structured": {"key": job, "headers": {CONTENT_TYPE: STRUCTURED_JSON}, "value": to_document(asked)},

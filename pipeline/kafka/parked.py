@@ -13,7 +13,7 @@ from typing import Self
 from pipeline.kafka.retry import Headers, first_origin, history, moment
 from pipeline.kafka.scan import Record
 from schemas import codec, topics
-from schemas.events import EventData
+from schemas.events import JobData
 
 UNKNOWN = "unknown"
 """The reason of a record that somebody else put there."""
@@ -189,14 +189,15 @@ def _origin(headers: dict[str, bytes]) -> Origin | None:
     return Origin(topic, partition, offset, moment(headers.get(topics.ORIGIN_TIMESTAMP)))
 
 
-def _job(record: Record, origin: Origin | None) -> EventData | None:
+def _job(record: Record, origin: Origin | None) -> JobData | None:
     """What names its job tells it, even when the rest of it breaks a rule."""
     try:
-        return codec.decode(record.value, record.headers, origin=first_origin(record.headers, str(origin))).data
+        data = codec.decode(record.value, record.headers, origin=first_origin(record.headers, str(origin))).data
     except codec.InvalidRequest as error:
         return error.request
     except codec.UndecodableEvent:
         return None
+    return data if isinstance(data, JobData) else None
 
 
 def _text(headers: dict[str, bytes], name: str) -> str:

@@ -42,7 +42,7 @@ class Session:
         open_jobs = set(jobs)
         async for record in self.follower:
             event = codec.decode(record.value, record.headers, origin=record.origin).data
-            if event.job_id not in open_jobs or not isinstance(event, JobEvent):
+            if not isinstance(event, JobEvent) or event.job_id not in open_jobs:
                 continue
             if event.terminal:
                 open_jobs.discard(event.job_id)

@@ -52,7 +52,7 @@ class Announcer:
         What is still to be announced of the job is dropped: a reader must not hear that a job runs after its end.
         """
         for task, job in self._pending.items():
-            if job == (event.data.tenant, event.data.job_id):
+            if job == (event.data.tenant, event.data.subject):
                 task.cancel()
         await say(event)
 

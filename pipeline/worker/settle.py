@@ -221,4 +221,6 @@ def conclude(event: Event, lane: Lane, seconds: float, job: Job | None = None) -
     metrics.JOBS.labels(told["status"], told["code"], lane, model).inc()
     metrics.JOB_SECONDS.labels(lane).observe(seconds)
     timings = job.timings.fields() if job else {}
-    log.info("job", job_id=event.data.job_id, lane=str(lane), model=model, seconds=round(seconds, 4), **told, **timings)
+    log.info(
+        "job", job_id=event.data.subject, lane=str(lane), model=model, seconds=round(seconds, 4), **told, **timings
+    )

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from pipeline import settings
+from pipeline import environment
 from pipeline.embedded.process import Child, free_port
 from pipeline.embedded.stack import STOP_MARGIN_SECONDS, WORKER_READY_SECONDS, is_ready, process_environment
 from pipeline.settings import Settings
@@ -147,7 +147,7 @@ def work(told: argparse.Namespace, recorder: Recorder) -> int:
     reached: Callable[[CrashPoint], None] = told.crash.reached if told.crash else lambda _: None
     load = fake_load(LatencyLaw(*told.law), half_way=after(told.device, lambda: reached(CrashPoint.LAUNCH)))
     return app.run(
-        settings.load(), PROFILE, load, around=lambda ports: journaled(ports, recorder, reached, told.deadly)
+        environment.load(), PROFILE, load, around=lambda ports: journaled(ports, recorder, reached, told.deadly)
     )
 
 

@@ -114,7 +114,7 @@ def test_functions_say_what_they_return(path: Path) -> None:
 def test_only_settings_reads_the_environment() -> None:
     """A variable that is read anywhere else is one that no reference lists."""
     assert [name for name, path in zip(PATHS, MODULES, strict=True) if _reads_environment(path)] == [
-        "pipeline/settings.py"
+        "pipeline/environment.py"
     ]
 
 

@@ -8,7 +8,8 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from pipeline import settings
-from pipeline.settings import InvalidSettings, Settings, load
+from pipeline.environment import load
+from pipeline.settings import InvalidSettings, Settings
 from pipeline.variables import environment, variable
 
 SAMPLES: dict[str, str] = {

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from PIL import Image
 
-from pipeline import settings
+from pipeline import environment
 from pipeline.storage import client as storage
 from schemas.events import UpscaleCompleted
 from schemas.topics import Lane, declare
@@ -173,7 +173,7 @@ def test_interrupted_up_ends_well_and_leaves_no_process_behind(first_life: First
 async def test_up_finds_events_commits_and_objects_of_its_last_life(up: Up, folder: Path) -> None:
     """What was done stays done: the event is read again, its object is the one that was downloaded, and the request
     is not done a second time."""
-    local = settings.load(up.variables)
+    local = environment.load(up.variables)
     topics = declare(local.kafka.topic_prefix)
     events = foreign.read(local.kafka.servers, topics.events.name)
     completed = next(event for event in events if event.headers["ce_type"] == UpscaleCompleted.type)

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from pipeline import settings
+from pipeline.environment import load
 from tests.support.deployment import Document, compose, dockerfiles, environment, services
 
 SERVICES = services()
@@ -91,7 +92,7 @@ def test_environment_of_our_service_is_accepted_by_the_program(name: str, monkey
     for variable, value in environment(SERVICES[name]).items():
         monkeypatch.setenv(variable, value)
 
-    settings.load()
+    load()
 
 
 def test_worker_is_given_time_to_drain() -> None:

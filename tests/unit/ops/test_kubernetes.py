@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import settings
+from pipeline import environment, settings
 from tests.support.deployment import Document, kubernetes, pod_specs
 
 PODS = pod_specs()
@@ -57,7 +57,7 @@ def test_settings_are_accepted_by_the_program(monkeypatch: pytest.MonkeyPatch, t
     for variable, value in _settings().items():
         monkeypatch.setenv(variable, str(secret) if variable.endswith("_FILE") else value)
 
-    loaded = settings.load()
+    loaded = environment.load()
 
     assert loaded.store.access_key == "value"
     assert loaded.store.secret_key is not None

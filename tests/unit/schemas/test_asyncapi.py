@@ -12,7 +12,7 @@ import yaml
 
 from schemas import topics
 from schemas.codec import encode
-from schemas.events import ALL_EVENTS, JobEvent, UpscaleRequested
+from schemas.events import ALL_EVENTS, JobData, JobEvent, UpscaleRequested
 from schemas.examples import EXAMPLES, record
 from schemas.generate import FOLDER
 from schemas.topics import declare
@@ -101,10 +101,11 @@ def test_message_describes_what_is_sent(event: type) -> None:
 
 @pytest.mark.parametrize("event", ALL_EVENTS, ids=lambda event: event.__name__)
 def test_message_can_be_correlated_and_keyed(event: type) -> None:
-    """The job id joins all messages of a job and is the record's key."""
+    """The job id joins all messages of a job and is the record's key; what is about no job has an id of its own."""
     message = MESSAGES[event.__name__]
-    assert message["correlationId"]["location"] == "$message.payload#/job_id"
-    assert "job_id" in _at(message["payload"]["$ref"])["required"]
+    name = "job_id" if issubclass(event, JobData) else "endpoint_id"
+    assert message["correlationId"]["location"] == f"$message.payload#/{name}"
+    assert name in _at(message["payload"]["$ref"])["required"]
     assert message["bindings"]["kafka"]["key"]["type"] == "string"
 
 

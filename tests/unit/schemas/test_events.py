@@ -57,6 +57,8 @@ def test_event_types_are_the_same_for_ever() -> None:
         "io.upscale.progress.v1",
         "io.upscale.requested.v1",
         "io.upscale.started.v1",
+        "io.upscale.webhook-endpoint-disabled.v1",
+        "io.upscale.webhook-rejected.v1",
     ]
 
 

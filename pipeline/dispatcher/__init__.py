@@ -1,0 +1,1 @@
+"""The role that tells callers over HTTP what became of their jobs."""
