@@ -3,31 +3,28 @@
 import argparse
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from time import time
 
 import structlog
 
 from pipeline import __version__
-from pipeline.dispatcher import schedule
-from pipeline.dispatcher.attempts import Attempts, Keys, Ports
-from pipeline.dispatcher.deliver import open_deliverer
+from pipeline.dispatcher.attempts import Attempts
+from pipeline.dispatcher.deliver import open_deliverer, url_policy
 from pipeline.dispatcher.intake import Intake
 from pipeline.dispatcher.serve import serve
-from pipeline.dispatcher.slots import Limits, Slots
-from pipeline.dispatcher.targets import url_policy
 from pipeline.dispatcher.tell import Teller
 from pipeline.dispatcher.upkeep import Upkeep
+from pipeline.dispatcher.work import DeliveryWork
 from pipeline.errors import PipelineError
 from pipeline.kafka.batches import Batches
+from pipeline.kafka.offsets import Partition
 from pipeline.kafka.publish import Publisher
 from pipeline.lifecycle import Exit, Lifecycle
-from pipeline.settings import Settings, WebhookSettings
-from pipeline.state import deliveries, migrate, offsets, signing_keys
+from pipeline.settings import Settings
+from pipeline.state import migrate, offsets
 from pipeline.state.database import Database, open_database
-from pipeline.state.records import Answer, Attempted, Endpoint, Next, PendingDelivery
 from pipeline.storage import client as storage
 from pipeline.storage.presign import public_url
 from pipeline.telemetry import health, logging, metrics
@@ -72,7 +69,7 @@ async def _run(config: Settings) -> Exit:
         store = await opened.enter_async_context(storage.connect(config.store))
         publisher = await opened.enter_async_context(Publisher(config.kafka))
         deliver = await opened.enter_async_context(open_deliverer(config.webhook))
-        attempts = Attempts(_ports(database, deliver), _slots(config.webhook), config.webhook.attempt_timeout_seconds)
+        attempts = Attempts(DeliveryWork(database, deliver, config.webhook, random.random, time).ports())
         say = _saying(publisher, topics)
         policy = url_policy(config.webhook)
         intake = Intake(
@@ -99,7 +96,7 @@ async def _run(config: Settings) -> Exit:
 
 
 def _batches(config: Settings, topics: Topics, database: Database) -> Batches:
-    async def places(wanted: object) -> dict[tuple[str, int], int]:
+    async def places(_: Collection[Partition]) -> dict[tuple[str, int], int]:
         async with database.read() as connection:
             return await offsets.read_offsets(connection)
 
@@ -113,36 +110,3 @@ def _saying(publisher: Publisher, topics: Topics) -> Callable[[Event], Awaitable
         await publisher.publish(topics.events.name, codec.encode(event))
 
     return say
-
-
-def _slots(settings: WebhookSettings) -> Slots:
-    return Slots(Limits(settings.endpoint_concurrency, settings.host_concurrency, settings.concurrency))
-
-
-def _ports(database: Database, deliver: Deliver) -> Ports:
-    async def claim(
-        until: float, wanted: Callable[[Endpoint], int], most: int
-    ) -> Sequence[tuple[PendingDelivery, Keys]]:
-        now = time()
-        async with database.write() as connection:
-            claimed = await deliveries.claim(connection, now, until, wanted, most)
-            found = await signing_keys.keys_of(connection, {each.endpoint.id: each.endpoint for each in claimed}.values(), now)
-        return [(each, found[each.endpoint.id]) for each in claimed]
-
-    async def record(attempted: Sequence[Attempted]) -> None:
-        async with database.write() as connection:
-            await deliveries.record(connection, attempted, time())
-
-    async def release(ids: Collection[str]) -> None:
-        async with database.write() as connection:
-            await deliveries.release(connection, ids)
-
-    return Ports(
-        claim=claim,
-        record=record,
-        release=release,
-        deliver=deliver,
-        decide=_decide,
-        allowed=_allowed,
-        now=time,
-    )

@@ -1,14 +1,12 @@
 """Due deliveries -> attempts -> what came of them, written down: the loop of the dispatcher."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
-from pipeline.dispatcher.slots import Slots
 from pipeline.errors import PipelineError
 from pipeline.kafka.commits import wait_until
 from pipeline.state.records import Answer, Attempted, Endpoint, Next, PendingDelivery, SigningKey
@@ -17,67 +15,76 @@ log = structlog.get_logger()
 
 Keys = tuple[SigningKey, ...]
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.01
 """Between two claims, and between two writes: what comes meanwhile goes together."""
 IDLE_SECONDS = 0.5
-"""Between two looks for what has fallen due, while nothing is planned here."""
+"""Between two looks for what has fallen due, while nothing is planned here and nothing ends."""
 MOST_AT_ONCE = 500
-CLAIM_MARGIN_SECONDS = 30.0
-"""A claim outlasts the attempt by this, to write down what came of it."""
 
 
-class Claim(Protocol):
-    """Deliveries that are due, ours until `until` (Unix seconds), and the keys of their endpoints."""
+@dataclass(slots=True)
+class UnderWay:
+    """Attempts that have begun and not ended."""
 
-    async def __call__(
-        self, until: float, wanted: Callable[[Endpoint], int], most: int
-    ) -> Sequence[tuple[PendingDelivery, Keys]]: ...
+    endpoints: Counter[str] = field(default_factory=Counter)
+    hosts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        return self.endpoints.total()
+
+    def begin(self, endpoint: Endpoint) -> None:
+        self.endpoints[endpoint.id] += 1
+        self.hosts[endpoint.host] += 1
+
+    def end(self, endpoint: Endpoint) -> None:
+        """What is at zero is forgotten: there is no end of hosts."""
+        for counts, key in ((self.endpoints, endpoint.id), (self.hosts, endpoint.host)):
+            counts[key] -= 1
+            if not counts[key]:
+                del counts[key]
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What attempts act through."""
+    """What attempts act through. `claim` and `record` raise `PipelineError` for what passes."""
 
-    claim: Claim
-    record: Callable[[Sequence[Attempted]], Awaitable[None]]
-    release: Callable[[Collection[str]], Awaitable[None]]
-    """Give claims back, by the ids of the deliveries."""
+    claim: Callable[[UnderWay], Awaitable[Sequence[tuple[PendingDelivery, Keys]]]]
+    """Deliveries that are due, ours for longer than an attempt takes, with the keys to sign them with; as many as there
+    is room for beside what is under way, in all and at each endpoint and host."""
     deliver: Callable[[PendingDelivery, Keys], Awaitable[Answer]]
     decide: Callable[[PendingDelivery, Answer], Next]
-    allowed: Callable[[Endpoint], int]
-    """Attempts at a time that the endpoint's health allows."""
-    now: Callable[[], float]
-    """Unix seconds."""
+    record: Callable[[Sequence[Attempted]], Awaitable[None]]
 
 
 class Attempts:
-    """Runs until `stopping`, then until what is under way has ended and is written down."""
+    """One event loop."""
 
-    def __init__(self, ports: Ports, slots: Slots, attempt_seconds: float) -> None:
+    def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._slots = slots
-        self._attempt_seconds = attempt_seconds
-        self._waiting: dict[str, deque[tuple[PendingDelivery, Keys, float]]] = {}
-        """By endpoint: claimed deliveries and until when they may be begun."""
+        self._under_way = UnderWay()
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempted: list[Attempted] = []
         self._wake = asyncio.Event()
-        self._written = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._recording = asyncio.Lock()
 
     def wake(self) -> None:
         """There may be something to do."""
         self._wake.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Claim, attempt, write down. A database that is away is asked again; nothing is lost meanwhile."""
+        """Claim, attempt, write down until `stopping`; then until what is under way has ended and is written down.
+
+        A database that is away is asked again: nothing is lost meanwhile, for nothing is claimed.
+        """
         recording = asyncio.create_task(self._record_for_ever())
         try:
             while not stopping.is_set():
+                self._wake.clear()
                 if not await self._claim():
                     await first_of(stopping, self._wake, seconds=IDLE_SECONDS)
-                self._wake.clear()
                 await wait_until(stopping, PAUSE_SECONDS)
-            await self._release()
             await asyncio.gather(*self._tasks)
             await self._record()
         finally:
@@ -86,84 +93,46 @@ class Attempts:
             await asyncio.gather(recording, *self._tasks, return_exceptions=True)
 
     async def _claim(self) -> bool:
-        """Take what is due and there is a place for; whether there was any."""
-        room = min(MOST_AT_ONCE, 2 * self._slots.limits.all - self._slots.total)
-        if room <= 0:
-            return False
-        until = self._ports.now() + self._attempt_seconds + CLAIM_MARGIN_SECONDS
+        """Begin what is due and has a place; whether there was any."""
         try:
-            claimed = await self._ports.claim(until, self._wanted, room)
+            claimed = await self._ports.claim(self._under_way)
         except PipelineError as error:
             log.warning("claim_failed", error=str(error))
             return False
         for delivery, keys in claimed:
-            endpoint = delivery.endpoint.id
-            self._slots.waiting[endpoint] += 1
-            self._waiting.setdefault(endpoint, deque()).append((delivery, keys, until - self._attempt_seconds))
-        for endpoint in {delivery.endpoint.id for delivery, _ in claimed}:
-            self._begin(endpoint)
-        return bool(claimed)
-
-    def _wanted(self, endpoint: Endpoint) -> int:
-        return self._slots.wanted(endpoint.id, self._ports.allowed(endpoint))
-
-    def _begin(self, endpoint_id: str) -> None:
-        """Begin what waits for the endpoint, as far as there are places."""
-        waiting = self._waiting.get(endpoint_id)
-        while waiting and self._slots.free(waiting[0][0].endpoint, self._ports.allowed(waiting[0][0].endpoint)):
-            delivery, keys, begin_by = waiting.popleft()
-            if self._ports.now() > begin_by:
-                # The claim may end before the attempt does, and another dispatcher make the same one.
-                self._slots.waiting[endpoint_id] -= 1
-                continue
-            self._slots.begin(delivery.endpoint)
+            self._under_way.begin(delivery.endpoint)
             task = asyncio.create_task(self._attempt(delivery, keys))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if not waiting:
-            self._waiting.pop(endpoint_id, None)
+        return bool(claimed)
 
     async def _attempt(self, delivery: PendingDelivery, keys: Keys) -> None:
-        answer = await self._ports.deliver(delivery, keys)
+        try:
+            answer = await self._ports.deliver(delivery, keys)
+        finally:
+            self._under_way.end(delivery.endpoint)
         self._attempted.append(Attempted(delivery, answer, self._ports.decide(delivery, answer)))
-        self._slots.end(delivery.endpoint, answer.seconds, well=200 <= (answer.status or 0) < 300)
-        self._written.set()
+        self._ended.set()
         self._wake.set()
-        self._begin_host(delivery.endpoint)
-
-    def _begin_host(self, endpoint: Endpoint) -> None:
-        """A place is free for the endpoint, and for others of its host."""
-        self._begin(endpoint.id)
-        for other in [each for each, queue in self._waiting.items() if queue[0][0].endpoint.host == endpoint.host]:
-            self._begin(other)
 
     async def _record_for_ever(self) -> None:
         while True:
-            await self._written.wait()
-            self._written.clear()
+            await self._ended.wait()
+            self._ended.clear()
             await self._record()
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _record(self) -> None:
-        """Write down all that was attempted; again and again while the database is away."""
-        while self._attempted:
-            batch = self._attempted[:MOST_AT_ONCE]
-            try:
-                await self._ports.record(batch)
-            except PipelineError as error:
-                log.warning("record_failed", error=str(error))
-                await asyncio.sleep(IDLE_SECONDS)
-            else:
-                del self._attempted[: len(batch)]
-
-    async def _release(self) -> None:
-        """What was claimed and not begun is others' to begin at once."""
-        left = [delivery.id for queue in self._waiting.values() for delivery, _, _ in queue]
-        self._waiting.clear()
-        try:
-            await self._ports.release(left)
-        except PipelineError as error:
-            log.warning("release_failed", error=str(error))
+        """Write down all that was attempted, again and again while the database is away."""
+        async with self._recording:
+            while batch := self._attempted[:MOST_AT_ONCE]:
+                try:
+                    await self._ports.record(batch)
+                except PipelineError as error:
+                    log.warning("record_failed", error=str(error))
+                    await asyncio.sleep(IDLE_SECONDS)
+                else:
+                    del self._attempted[: len(batch)]
 
 
 async def first_of(*events: asyncio.Event, seconds: float) -> None:
@@ -175,8 +144,3 @@ async def first_of(*events: asyncio.Event, seconds: float) -> None:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-
-
-def by_id(pairs: Mapping[str, Keys], claimed: Sequence[PendingDelivery]) -> list[tuple[PendingDelivery, Keys]]:
-    """Each delivery with the keys of its endpoint."""
-    return [(each, pairs[each.endpoint.id]) for each in claimed]

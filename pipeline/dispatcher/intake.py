@@ -39,7 +39,7 @@ class Intake:
     """Unix seconds."""
 
     async def take(self, records: Sequence[Record]) -> None:
-        """Keep what the records say. Raises `StateUnavailable` and `JobFailed` for what passes; then nothing is kept."""
+        """Keep what the records say, or nothing. Raises `StateUnavailable` and `JobFailed` for what passes."""
         try:
             await self._take(records)
         except PipelineError:

@@ -1,4 +1,4 @@
-"""A job as a receiver is told of it -> the bytes of the body. One renderer for each shape that a webhook may ask for."""
+"""A job as a receiver is told of it -> the bytes of the body, in the shape that its webhook asks for."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

@@ -1,23 +1,10 @@
 """Whether a webhook that a request names may be called; decided on its text, before anything is resolved."""
 
 from pipeline.dispatcher.payload import RENDERERS
-from pipeline.settings import WebhookSettings
 from pipeline.storage.urls import UrlPolicy, UrlRefused, admit
 from schemas.callbacks import Webhook
 from schemas.events import UpscaleRequested, WebhookRejected
 from schemas.failures import FailureCode
-
-MAX_URL_CHARS = 2048
-
-
-def url_policy(settings: WebhookSettings) -> UrlPolicy:
-    """What webhooks may be addressed to."""
-    return UrlPolicy(
-        schemes=("https", "http") if settings.allow_http else ("https",),
-        extra_ports=settings.extra_ports,
-        allow_private=settings.allow_private_addresses,
-        max_chars=MAX_URL_CHARS,
-    )
 
 
 def callable_origin(webhook: Webhook, policy: UrlPolicy) -> str | None:

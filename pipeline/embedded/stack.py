@@ -14,6 +14,8 @@ from pipeline.embedded.process import LOOPBACK, Child, free_port
 from pipeline.embedded.store import embedded_store
 from pipeline.kafka.admin import administration
 from pipeline.settings import Settings, StoreSettings
+from pipeline.state.database import open_database
+from pipeline.state.migrate import migrate
 from pipeline.variables import environment
 from schemas.topics import declare
 

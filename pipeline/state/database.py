@@ -19,6 +19,8 @@ from pipeline.state.connecting import address_of, engine_for
 from pipeline.state.database_errors import explain, passing
 
 WRITING = {"upscale_begin": "BEGIN IMMEDIATE"}
+Connection = AsyncConnection
+"""What every function of this room takes part in: other rooms hand it on and ask nothing of it."""
 
 
 class Dialect(StrEnum):

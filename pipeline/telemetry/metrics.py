@@ -86,7 +86,7 @@ REBALANCES = Counter("upscale_rebalances_total", "Partition assignments received
 POLL_FAILURES = Counter("upscale_poll_failures_total", "Polls of the broker that failed.")
 # How attempts at webhooks end. `delivered` is what receivers take; `blocked` in numbers: somebody tries our network.
 WEBHOOK_ATTEMPTS = Counter("upscale_webhook_attempts_total", "Attempts at webhooks by outcome.", ["outcome"])
-# What a receiver sees of our speed, retries left out. Above 2 s with few attempts under way: the database or the broker.
+# What a receiver sees of our speed, retries left out. Above 2 s with few attempts under way: database or broker.
 WEBHOOK_FIRST_ATTEMPT_SECONDS = Histogram(
     "upscale_webhook_first_attempt_seconds", "Time from an event to the first attempt to tell it.", buckets=SECONDS
 )

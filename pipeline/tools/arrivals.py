@@ -39,7 +39,7 @@ class Arrivals:
     queue: "asyncio.Queue[Arrival]"
 
     async def of(self, jobs: set[str], seconds: float) -> list[Arrival]:
-        """The first delivery for each job in the order in which they came; one that does not come in time is missing."""
+        """The first delivery for each job, in the order in which they came, without those that do not come in time."""
         found: dict[str, Arrival] = {}
         try:
             async with asyncio.timeout(seconds):

@@ -24,6 +24,7 @@ from pipeline.embedded.stack import dispatcher, process_environment, stack
 from pipeline.settings import Settings
 from pipeline.state import endpoints
 from pipeline.state.database import open_database
+from pipeline.state.records import NewEndpoint
 from pipeline.tools.session import Session, connect
 from schemas import codec
 from schemas.events import Provenance, ResultObject, UpscaleCompleted, event_from
@@ -69,32 +70,36 @@ async def _measure(arguments: argparse.Namespace, state: Path, config: Settings)
             folder = state / str(number)
             folder.mkdir()
             # Each round has a database of its own: what hangs in one is not retried in the next.
-            async with _receiver(folder) as url, dispatcher(folder, local) as running, connect(running) as session:
-                tenants = await _register(running, url, arguments.endpoints, hanging, number)
-                results.append(await _round(session, url, tenants, arguments))
+            async with (
+                _receiver(folder, arguments.endpoints) as port,
+                dispatcher(folder, local) as running,
+                connect(running) as session,
+            ):
+                tenants = await _register(running, port, arguments.endpoints, hanging, number)
+                results.append(await _round(session, port, tenants, arguments))
     return results[0], results[1]
 
 
 @asynccontextmanager
-async def _receiver(folder: Path) -> AsyncIterator[str]:
+async def _receiver(folder: Path, count: int) -> AsyncIterator[int]:
     port = free_port()
-    argv = [sys.executable, "-m", "pipeline.tools.receiver", str(port)]
+    argv = [sys.executable, "-m", "pipeline.tools.receiver", str(port), str(count)]
     async with Child("receiver", argv, process_environment(Settings()), folder / "receiver.log") as child:
         await child.ready(lambda: listens(port), 30.0)
-        yield f"http://{LOOPBACK}:{port}"
+        yield port
 
 
-async def _register(local: Settings, url: str, count: int, hanging: int, number: int) -> list[str]:
-    """The tenants, one endpoint each. Each endpoint is a host of its own, as those of strangers are."""
+async def _register(local: Settings, port: int, count: int, hanging: int, number: int) -> list[str]:
+    """The tenants, one endpoint each. Each has a host of its own, as those of strangers have."""
     tenants = [f"bench-{number}-{each}" for each in range(count)]
     async with open_database(local.state) as database, database.write() as connection:
         for index, tenant in enumerate(tenants):
             path = f"/hang/{index}" if index < hanging else f"/{index}"
-            await endpoints.register(connection, tenant=tenant, url=url + path, host=f"{LOOPBACK}#{index}", now=0.0)
+            await endpoints.register(connection, NewEndpoint(tenant, f"http://127.0.0.{index + 1}:{port}{path}"), 0.0)
     return tenants
 
 
-async def _round(session: Session, url: str, tenants: Sequence[str], arguments: argparse.Namespace) -> Round:
+async def _round(session: Session, port: int, tenants: Sequence[str], arguments: argparse.Namespace) -> Round:
     asked = arguments.rate * arguments.seconds
     started, pending = time(), set[asyncio.Task[None]]()
     for number in range(asked):
@@ -103,14 +108,14 @@ async def _round(session: Session, url: str, tenants: Sequence[str], arguments: 
         pending.add(task)
         task.add_done_callback(pending.discard)
     await asyncio.gather(*pending)
-    return await _arrived(url, asked)
+    return await _arrived(port, asked)
 
 
-async def _arrived(url: str, asked: int) -> Round:
+async def _arrived(port: int, asked: int) -> Round:
     deadline, found = time() + BEHIND_SECONDS, list[float]()
     async with aiohttp.ClientSession() as client:
         while time() < deadline:
-            async with client.get(f"{url}/latencies") as answer:
+            async with client.get(f"http://{LOOPBACK}:{port}/latencies") as answer:
                 told: dict[str, list[float]] = await answer.json(content_type=None)
             before, found = len(found), [each for path, some in told.items() if "/hang" not in path for each in some]
             if len(found) == before and found:

@@ -3,20 +3,23 @@
 import argparse
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
 from rich.console import Console
 
-from pipeline.embedded.stack import stack, worker
+from pipeline.embedded.stack import dispatcher, stack, worker
 from pipeline.settings import Settings
 from pipeline.telemetry.scrape import Sample, scrape, total
+from pipeline.tools.arrivals import Arrival, receiving
 from pipeline.tools.before_after import LARGEST_PIXELS, side_by_side
 from pipeline.tools.files import check_readable, make_folder
 from pipeline.tools.photographs import write_small
 from pipeline.tools.session import connect
 from pipeline.tools.submit import Asked, Ended, Picture, add_options, options_of, submit
+from schemas.callbacks import Webhook
 from schemas.events import ResultObject, UpscaleCompleted
 from schemas.options import UpscaleOptions
 from schemas.topics import Lane

@@ -1,7 +1,7 @@
-"""`python -m pipeline.tools.receiver PORT`: a receiver of webhooks that costs little, for benchmarks.
+"""`python -m pipeline.tools.receiver PORT HOSTS`: a receiver of webhooks that costs little, for benchmarks.
 
-A path that begins with `/hang` is never answered; any other is answered 200 at once. `GET /latencies` tells, for each
-first byte path segment, how late its bodies came after their `timestamp`, in seconds.
+A path that begins with `/hang` is never answered; any other is answered 200 at once. `GET /latencies` tells for
+each path how late its bodies came after their `timestamp`, in seconds.
 """
 
 import asyncio
@@ -57,12 +57,13 @@ def _length(head: bytes) -> int:
     return int(lower[at + len(LENGTH) :].split(b"\r\n", 1)[0]) if at >= 0 else 0
 
 
-async def serve(port: int) -> None:
-    """Until the process ends."""
+async def serve(port: int, hosts: int) -> None:
+    """On so many loopback addresses, until the process ends."""
     latencies: dict[str, list[float]] = defaultdict(list)
-    server = await asyncio.get_running_loop().create_server(lambda: Receiver(latencies), "127.0.0.1", port)
+    names = [f"127.0.0.{each + 1}" for each in range(hosts)]
+    server = await asyncio.get_running_loop().create_server(lambda: Receiver(latencies), names, port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
