@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas.callbacks import WebhookEvent
+from schemas.callbacks import DEFAULT_PAYLOAD, WebhookEvent
 
 
 class EndpointKind(StrEnum):
@@ -81,6 +81,18 @@ class Endpoint:
     health: Health = Health()
 
 
+@dataclass(frozen=True, slots=True)
+class NewEndpoint:
+    """What a tenant registers."""
+
+    tenant: str
+    url: str
+    """Vetted by whoever takes it."""
+    events: tuple[WebhookEvent, ...] | None = None
+    """None is every terminal event."""
+    payload: str = DEFAULT_PAYLOAD
+
+
 class KeyKind(StrEnum):
     """How deliveries are signed."""
 
@@ -138,8 +150,15 @@ class PendingDelivery:
     body: bytes
     created_at: float
     attempts: int
-    """Made so far."""
+    """Made so far in this round of the schedule."""
     once: bool
+    earlier: int = 0
+    """Made in the rounds before, each of which ended when somebody asked for the delivery again."""
+
+    @property
+    def number(self) -> int:
+        """Of the attempt that it is claimed for: the first is 1, and no round begins anew."""
+        return self.earlier + self.attempts + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +204,34 @@ class Attempted:
     delivery: PendingDelivery
     answer: Answer
     next: Next
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedAttempt:
+    """An attempt, as the delivery log shows it."""
+
+    number: int
+    started_at: float
+    seconds: float
+    outcome: Outcome
+    status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedDelivery:
+    """A delivery, as the delivery log shows it: never what was sent, and of the URL no query, which may be a secret."""
+
+    id: str
+    message_id: str
+    endpoint_id: str
+    tenant: str
+    job_id: str | None
+    event: WebhookEvent
+    url: str
+    created_at: float
+    state: DeliveryState
+    reason: Reason | None
+    due_at: float | None
+    """The next attempt, of one that is pending."""
+    attempts: tuple[LoggedAttempt, ...]
+    """Oldest first."""
