@@ -5,6 +5,7 @@ Times are Unix seconds in UTC: the same in both databases, and what a test's clo
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     Double,
     ForeignKey,
@@ -33,20 +34,22 @@ jobs = Table(
     Column("tenant", String(64), primary_key=True),
     Column("job_id", String(128), primary_key=True),
     Column("state", String(16), nullable=False),
-    # Order of events: the state's rank, then the event's time, then its id. A row only ever moves up.
+    # Order of events: the state's rank, then the event's time, then its id, by its bytes. A row only ever moves up.
     Column("rank", Integer, nullable=False),
     Column("event_at", Double, nullable=False),
-    Column("event_id", String(256), nullable=False),
-    Column("labels", JSON),
+    Column("event_id", String(256).with_variant(String(256, collation="C"), "postgresql"), nullable=False),
+    Column("labels", JSON(none_as_null=True)),
     # Result, failure or progress, as the event says it.
-    Column("detail", JSON),
+    Column("detail", JSON(none_as_null=True)),
     # Of the request; both are unknown while only later events have been seen.
     Column("created_at", Double),
-    Column("webhook", JSON),
+    Column("webhook", JSON(none_as_null=True)),
     # When the next progress call is due: only of a running job that asked for mode `sync`.
     Column("tell_at", Double),
     Column("told_at", Double),
     Column("told", Integer, nullable=False, server_default=text("0")),
+    # The event that the last call told of.
+    Column("told_event", String(256)),
     Index(
         "ix_jobs_tell_at",
         "tell_at",
@@ -60,8 +63,8 @@ offsets = Table(
     metadata,
     Column("topic", String(249), primary_key=True),
     Column("partition", Integer, primary_key=True),
-    # The next one to read; what is before it is in the other tables.
-    Column("next", Integer, nullable=False),
+    # The next one to read; what is before it is in the other tables. Offsets have 64 bits.
+    Column("next", BigInteger, nullable=False),
 )
 
 endpoints = Table(

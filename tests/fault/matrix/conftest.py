@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.support.apache_kafka.requirement import required
+from tests.support.requirement import required
 from tests.support.fault_site import Site, site
 
 
