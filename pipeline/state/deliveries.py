@@ -39,15 +39,17 @@ async def plan(
 
 async def release(connection: AsyncConnection, ids: Collection[str]) -> None:
     """Give claims back, so that nobody has to wait until they run out."""
-    theirs = select(deliveries.c.endpoint_id).where(deliveries.c.id.in_(ids))
-    await connection.execute(update(endpoints).where(endpoints.c.id.in_(theirs)).values(probe_until=0.0))
-    await connection.execute(update(deliveries).where(deliveries.c.id.in_(ids), PENDING).values(claimed_until=0.0))
+    changed = update(deliveries).where(_in_order(PENDING, deliveries.c.id.in_(ids))).values(claimed_until=0.0)
+    theirs = set((await connection.execute(changed.returning(deliveries.c.endpoint_id))).scalars())
+    probed = select(endpoints.c.id).where(endpoints.c.id.in_(theirs), endpoints.c.probe_until > 0)
+    ordered = probed.order_by(endpoints.c.id).with_for_update(key_share=True)
+    await connection.execute(update(endpoints).where(endpoints.c.id.in_(ordered)).values(probe_until=0.0))
 
 
 async def abandon(connection: AsyncConnection, ids: Collection[str], reason: Reason, now: float) -> None:
     """Make no attempt at these any more, if they are still to be attempted."""
     ended = {"state": DeliveryState.ABANDONED, "reason": reason, "ended_at": now, "claimed_until": 0.0}
-    await connection.execute(update(deliveries).where(deliveries.c.id.in_(ids), PENDING).values(**ended))
+    await connection.execute(update(deliveries).where(_in_order(PENDING, deliveries.c.id.in_(ids))).values(ended))
 
 
 async def resend(connection: AsyncConnection, delivery_id: str, now: float) -> bool:
@@ -74,7 +76,7 @@ async def _again(connection: AsyncConnection, now: float, *which: ColumnElement[
     """A claim stays: the attempt that is under way is counted, and what follows from its failure is not."""
     changed = await connection.execute(
         update(deliveries)
-        .where(*which)
+        .where(_in_order(*which))
         .values(
             state=DeliveryState.PENDING,
             reason=None,
@@ -100,6 +102,12 @@ async def prune(connection: AsyncConnection, before: float, limit: int = 10_000)
         .limit(limit)
     )
     return (await connection.execute(delete(deliveries).where(deliveries.c.id.in_(oldest)))).rowcount
+
+
+def _in_order(*which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """These deliveries, locked in the order in which everybody locks them: nobody waits crosswise."""
+    locked = select(deliveries.c.id).where(*which).order_by(deliveries.c.id).with_for_update()
+    return deliveries.c.id.in_(locked)
 
 
 def _row(planned: NewDelivery, claimed_until: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Every function takes part in the caller's transaction; `Database.write()` begins
 
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pipeline.state.database import inserting
-from pipeline.state.records import Endpoint, EndpointKind, Health, NewEndpoint
+from pipeline.state.records import Endpoint, EndpointKind, Health
 from pipeline.state.tables import endpoints
 from schemas.callbacks import DEFAULT_PAYLOAD, WebhookEvent
 
@@ -23,6 +23,18 @@ Origin = tuple[str, str]
 
 _ORIGINS = UUID("5b0c5a8e-6a62-4f39-8d0c-0b6f6f0a4c1e")
 _WELL: Mapping[str, Any] = {"failures_in_row": 0, "failing_since": None, "held_until": 0.0, "probe_until": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class NewEndpoint:
+    """What a tenant registers."""
+
+    tenant: str
+    url: str
+    """Vetted by whoever takes it."""
+    events: tuple[WebhookEvent, ...] | None = None
+    """None is every terminal event."""
+    payload: str = DEFAULT_PAYLOAD
 
 
 async def register(
@@ -82,9 +94,7 @@ async def origins(connection: AsyncConnection, wanted: Iterable[Origin], now: fl
 async def enable(connection: AsyncConnection, endpoint_id: str) -> Endpoint | None:
     """Call it again, as one that is well; what is due for it is attempted at once. None when there is none."""
     await connection.execute(
-        update(endpoints)
-        .where(endpoints.c.id == endpoint_id)
-        .values(disabled_at=None, disabled_reason=None, **_WELL)
+        update(endpoints).where(endpoints.c.id == endpoint_id).values(disabled_at=None, disabled_reason=None, **_WELL)
     )
     return await find(connection, endpoint_id)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas.callbacks import DEFAULT_PAYLOAD, WebhookEvent
+from schemas.callbacks import WebhookEvent
 
 
 class EndpointKind(StrEnum):
@@ -79,18 +79,6 @@ class Endpoint:
     disabled_reason: str | None = None
     """`gone`, `failing`, or `owner`."""
     health: Health = Health()
-
-
-@dataclass(frozen=True, slots=True)
-class NewEndpoint:
-    """What a tenant registers."""
-
-    tenant: str
-    url: str
-    """Vetted by whoever takes it."""
-    events: tuple[WebhookEvent, ...] | None = None
-    """None is every terminal event."""
-    payload: str = DEFAULT_PAYLOAD
 
 
 class KeyKind(StrEnum):
@@ -204,34 +192,3 @@ class Attempted:
     delivery: PendingDelivery
     answer: Answer
     next: Next
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedAttempt:
-    """An attempt, as the delivery log shows it."""
-
-    number: int
-    started_at: float
-    seconds: float
-    outcome: Outcome
-    status: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedDelivery:
-    """A delivery, as the delivery log shows it: never what was sent, and of the URL no query, which may be a secret."""
-
-    id: str
-    message_id: str
-    endpoint_id: str
-    tenant: str
-    job_id: str | None
-    event: WebhookEvent
-    url: str
-    created_at: float
-    state: DeliveryState
-    reason: Reason | None
-    due_at: float | None
-    """The next attempt, of one that is pending."""
-    attempts: tuple[LoggedAttempt, ...]
-    """Oldest first."""

@@ -45,7 +45,8 @@ async def oldest_due(connection: AsyncConnection, now: float) -> float | None:
     )
     each = select(oldest.label("due_at")).join_from(waiting, endpoints, endpoints.c.id == waiting.c.id)
     found = await connection.execute(select(func.min(each.where(open_to_attempts(now)).subquery().c.due_at)))
-    return found.scalar_one()
+    longest: float | None = found.scalar_one()
+    return longest
 
 
 async def pending_count(connection: AsyncConnection) -> int:
