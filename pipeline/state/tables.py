@@ -83,6 +83,8 @@ endpoints = Table(
     Column("failures_in_row", Integer, nullable=False, server_default=text("0")),
     Column("failing_since", Double),
     Column("held_until", Double, nullable=False, server_default=text("0")),
+    # One dispatcher tries whether it is well again; until then, should it die, no other does.
+    Column("probe_until", Double, nullable=False, server_default=text("0")),
 )
 
 signing_keys = Table(
@@ -117,6 +119,8 @@ deliveries = Table(
     # A dispatcher that has died lets go of its deliveries at this time.
     Column("claimed_until", Double, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # How many of them were made before somebody asked for the delivery again: the schedule began anew after these.
+    Column("earlier", Integer, nullable=False, server_default=text("0")),
     Column("ended_at", Double),
     Index(
         "ix_deliveries_due",
@@ -125,6 +129,7 @@ deliveries = Table(
         sqlite_where=text("state = 'pending'"),
         postgresql_where=text("state = 'pending'"),
     ),
+    Index("ix_deliveries_endpoint_id_created_at", "endpoint_id", "created_at"),
     Index("ix_deliveries_tenant_created_at", "tenant", "created_at"),
     Index("ix_deliveries_created_at", "created_at"),
 )

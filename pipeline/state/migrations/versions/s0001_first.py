@@ -75,6 +75,7 @@ def _endpoints() -> None:
         sa.Column("failures_in_row", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("failing_since", sa.Double()),
         sa.Column("held_until", sa.Double(), server_default=sa.text("0"), nullable=False),
+        sa.Column("probe_until", sa.Double(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_endpoints"),
     )
     op.create_index("ix_endpoints_tenant", "endpoints", ["tenant"])
@@ -117,6 +118,7 @@ def _deliveries() -> None:
         sa.Column("due_at", sa.Double(), nullable=False),
         sa.Column("claimed_until", sa.Double(), server_default=sa.text("0"), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("earlier", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("ended_at", sa.Double()),
         sa.ForeignKeyConstraint(
             ["endpoint_id"], ["endpoints.id"], name="fk_deliveries_endpoint_id", ondelete="CASCADE"
@@ -131,6 +133,7 @@ def _deliveries() -> None:
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
     )
+    op.create_index("ix_deliveries_endpoint_id_created_at", "deliveries", ["endpoint_id", "created_at"])
     op.create_index("ix_deliveries_message_id", "deliveries", ["message_id"])
     op.create_index("ix_deliveries_tenant_created_at", "deliveries", ["tenant", "created_at"])
 
