@@ -63,9 +63,9 @@ async def open_deliverer(
     `vet` judges addresses in place of the table; `now` is in Unix seconds. How many attempts are under way at a time is
     the caller's business.
     """
-    judge = vet or partial(addresses.vet, allow_private=settings.allow_private_addresses)
+    table = lru_cache(_REMEMBERED)(partial(addresses.vet, allow_private=settings.allow_private_addresses))
     async with open_egress(
-        lru_cache(_REMEMBERED)(judge),
+        vet or table,
         connect_timeout_seconds=settings.connect_timeout_seconds,
         lookup=lookup,
         ssl_ca_file=settings.ssl_ca_file,
