@@ -12,6 +12,7 @@ from pipeline.kafka.commits import wait_until
 from pipeline.state import deliveries, endpoints
 from pipeline.state.database import Database
 from pipeline.state.records import Endpoint
+from pipeline.state.waiting import disabled_count, oldest_due
 from pipeline.telemetry import metrics
 from schemas.events import Event, WebhookEndpointDisabled, event_from
 
@@ -50,8 +51,8 @@ class Upkeep:
     async def measure(self) -> None:
         """Set the gauges."""
         async with self.database.read() as connection:
-            oldest = await deliveries.oldest_due(connection, self.now())
-            metrics.WEBHOOK_DISABLED.set(await endpoints.disabled_count(connection))
+            oldest = await oldest_due(connection, self.now())
+            metrics.WEBHOOK_DISABLED.set(await disabled_count(connection))
         metrics.WEBHOOK_OLDEST_DUE_SECONDS.set(0.0 if oldest is None else max(0.0, self.now() - oldest))
 
     async def announce(self) -> None:

@@ -94,7 +94,9 @@ async def origins(connection: AsyncConnection, wanted: Iterable[Origin], now: fl
 async def enable(connection: AsyncConnection, endpoint_id: str) -> Endpoint | None:
     """Call it again, as one that is well; what is due for it is attempted at once. None when there is none."""
     await connection.execute(
-        update(endpoints).where(endpoints.c.id == endpoint_id).values(disabled_at=None, disabled_reason=None, **_WELL)
+        update(endpoints)
+        .where(endpoints.c.id == endpoint_id)
+        .values(disabled_at=None, disabled_reason=None, untold=0, **_WELL)
     )
     return await find(connection, endpoint_id)
 
@@ -109,6 +111,16 @@ async def disable(connection: AsyncConnection, endpoint_id: str, reason: str, no
     )
     row = changed.one_or_none()
     return None if row is None else endpoint_of(row)
+
+
+async def untold(connection: AsyncConnection) -> list[Endpoint]:
+    """Those that dispatchers have disabled and no event has told of yet."""
+    return await _where(connection, endpoints.c.untold == 1)
+
+
+async def told(connection: AsyncConnection, ids: Collection[str]) -> None:
+    """An event has told of these."""
+    await connection.execute(update(endpoints).where(endpoints.c.id.in_(ids)).values(untold=0))
 
 
 def origin_id(tenant: str, origin: str) -> str:

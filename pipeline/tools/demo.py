@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
+from time import monotonic, time
 
 from rich.console import Console
 
+from pipeline.dispatcher.sign import shown
 from pipeline.embedded.stack import dispatcher, stack, worker
 from pipeline.settings import Settings
+from pipeline.state.database import open_database
+from pipeline.state.signing_keys import keys_of_owners
 from pipeline.telemetry.scrape import Sample, scrape, total
 from pipeline.tools.arrivals import Arrival, receiving
 from pipeline.tools.before_after import LARGEST_PIXELS, side_by_side
@@ -79,6 +82,14 @@ def opened(config: Settings) -> Settings:
     """The receiver is on this machine, where strangers' webhooks must never lead."""
     webhook = config.webhook.model_copy(update={"allow_http": True, "allow_private_addresses": True})
     return config.model_copy(update={"webhook": webhook})
+
+
+async def tenant_secret(config: Settings, tenant: str) -> str:
+    """What the tenant's webhooks are signed with."""
+    async with open_database(config.state) as database, database.write() as connection:
+        owner = (tenant, None)
+        keys = await keys_of_owners(connection, {owner}, time())
+    return shown(keys[owner][0])
 
 
 def arrived(arrival: Arrival) -> str:

@@ -35,7 +35,7 @@ async def test_claim_gives_what_was_planned(database: Database) -> None:
     (key,) = await planned(database, endpoint)
     (one,) = await claimed(database)
     assert (key, endpoint, 0, 1) == (one.id, one.endpoint, one.attempts, one.number)
-    assert (b'{"type":"upscale.completed"}', "https://example.com/hook?token=secret") == (one.body, one.url)
+    assert (one.body, one.url) == (b'{"type":"upscale.completed"}', "https://example.com/hook?token=secret")
 
 
 async def test_claim_takes_only_what_is_due_and_what_nobody_has(database: Database) -> None:
