@@ -24,7 +24,7 @@ from pipeline.embedded.stack import dispatcher, process_environment, stack
 from pipeline.settings import Settings
 from pipeline.state import endpoints
 from pipeline.state.database import open_database
-from pipeline.state.records import NewEndpoint
+from pipeline.state.endpoints import NewEndpoint
 from pipeline.tools.session import Session, connect
 from schemas import codec
 from schemas.events import Provenance, ResultObject, UpscaleCompleted, event_from
