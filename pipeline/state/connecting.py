@@ -64,11 +64,16 @@ def _sqlite(url: URL, settings: StateSettings) -> AsyncEngine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     """Readers beside the writer; a commit survives the process, and at power loss the file stays whole."""
-    cursor = connection.cursor()
-    _write_ahead(cursor)
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        _write_ahead(cursor)
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+    except BaseException:
+        # Nobody else would: the pool does not have it yet, and its thread would outlive us.
+        connection.close()
+        raise
 
 
 def _write_ahead(cursor: Any) -> None:
