@@ -7,6 +7,7 @@ from pipeline.state.claims import Room, claim
 from pipeline.state.database import Database
 from pipeline.state.deliveries import plan
 from pipeline.state.endpoints import NewEndpoint, register
+from pipeline.state.recording import record
 from pipeline.state.records import (
     Abandoned,
     Answer,
@@ -22,7 +23,6 @@ from pipeline.state.records import (
     Reason,
     RetryAt,
 )
-from pipeline.state.recording import record
 from schemas.callbacks import DEFAULT_PAYLOAD, WebhookEvent
 
 NOON = 1_800_000_000.0

@@ -35,7 +35,7 @@ async def test_claim_gives_what_was_planned(database: Database) -> None:
     (key,) = await planned(database, endpoint)
     (one,) = await claimed(database)
     assert (key, endpoint, 0, 1) == (one.id, one.endpoint, one.attempts, one.number)
-    assert (b'{"type":"upscale.completed"}', "https://example.com/hook?token=secret") == (one.body, one.url)
+    assert (one.body, one.url) == (b'{"type":"upscale.completed"}', "https://example.com/hook?token=secret")
 
 
 async def test_claim_takes_only_what_is_due_and_what_nobody_has(database: Database) -> None:
@@ -81,7 +81,7 @@ async def test_endpoints_of_one_host_share_its_slots(database: Database) -> None
 
 
 async def test_claims_come_to_every_endpoint_when_there_are_more_than_they_can_take(database: Database) -> None:
-    """All have more waiting than they may have under way; seven at a time are taken, and then none has been left out."""
+    """All have more waiting than they may have under way; seven at a time are taken, and none is left out."""
     endpoints = [await registered(database, host=f"{number}.example") for number in range(10)]
     for endpoint in endpoints:
         await planned(database, endpoint, 50)
