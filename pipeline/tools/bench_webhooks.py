@@ -1,7 +1,8 @@
 """`upscale bench webhooks`: how soon receivers hear of an event, and what a receiver that hangs costs the others.
 
 Completion events come at a steady rate from a broker on this machine that keeps them in memory; each tenant has one
-endpoint, all at one local receiver in a process of its own. Two rounds: all endpoints answer at once; then one in ten never does.
+endpoint, all at one local receiver in a process of its own. Two rounds: all endpoints answer at once; then one in ten
+never does.
 """
 
 import argparse
@@ -123,11 +124,12 @@ async def _register(local: Settings, port: int, count: int, hanging: int) -> lis
 
 async def _round(publisher: Publisher, topic: str, tenants: Sequence[str], arguments: argparse.Namespace) -> int:
     """Say events at a steady rate, in bursts of `TICK_SECONDS`; how many."""
-    asked, said = arguments.rate * arguments.seconds, 0
+    rate: int = arguments.rate
+    asked, said = int(rate * arguments.seconds), 0
     templates = {tenant: codec.encode(completion(tenant)) for tenant in tenants}
     started, pending = time(), set[asyncio.Task[None]]()
     while said < asked:
-        due = min(asked, int((time() - started) * arguments.rate) + 1)
+        due = min(asked, int((time() - started) * rate) + 1)
         for number in range(said, due):
             task = asyncio.create_task(_say(publisher, topic, templates[tenants[number % len(tenants)]]))
             pending.add(task)
