@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("pipeline.tools.up", "run broker, store and worker on this machine"),
     "submit": ("pipeline.tools.submit", "send pictures, follow them, download the results"),
     "worker": ("pipeline.worker.app", "the role that upscales"),
+    "dispatcher": ("pipeline.dispatcher.app", "the role that calls webhooks"),
     "topics": ("pipeline.tools.topics", "create or check the topics, and say how far behind their readers are"),
     "dlq": ("pipeline.tools.dlq", "list the records that were parked, look at them, play them again or drop them"),
     "bucket": ("pipeline.tools.bucket", "create or check our bucket"),
@@ -36,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name -> (module, summary). Modules are imported only when their command is asked for."""
 
-ROLES = frozenset({"worker"})
+ROLES = frozenset({"worker", "dispatcher"})
 """Commands whose log is their output; the others print for a person, and log only what is wrong."""
 
 CANNOT_START = 1

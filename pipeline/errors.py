@@ -7,6 +7,7 @@ PipelineError
 ├── ShuttingDown         the work was given up because the program stops; its record stays uncommitted
 ├── ServiceUnreachable   the program cannot start or go on; its text is for the operator
 ├── ServiceRefused       the same, when the service answers but will not work with us as we are set up
+├── StateUnavailable     the database did not do it this time; the same may succeed soon
 └── CannotListen         a port of ours is taken or not ours to take; its text is for the operator
 """
 
@@ -72,6 +73,17 @@ class ServiceRefused(PipelineError):
         self.service = service
         self.address = address
         self.setting = setting
+
+
+class StateUnavailable(PipelineError):
+    """The database did not do what it was asked; nothing of it is kept, and the same may succeed soon.
+
+    Raised while committing after a lost connection, it leaves open whether all of it is kept.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the database is not available: {reason}")
+        self.reason = reason
 
 
 class CannotListen(PipelineError):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+from pydantic import SecretStr
 
 from pipeline.embedded.broker import embedded_broker
 from pipeline.embedded.claim import claimed
@@ -13,6 +14,8 @@ from pipeline.embedded.process import LOOPBACK, Child, free_port
 from pipeline.embedded.store import embedded_store
 from pipeline.kafka.admin import administration
 from pipeline.settings import Settings, StoreSettings
+from pipeline.state.database import open_database
+from pipeline.state.migrate import migrate
 from pipeline.variables import environment
 from schemas.topics import declare
 
@@ -25,6 +28,7 @@ SESSION_TIMEOUT_MS = 2_000
 HEARTBEAT_INTERVAL_MS = 400
 WORKER_READY_SECONDS = 180.0
 """Importing torch on the first start of a slow machine takes most of it."""
+DISPATCHER_READY_SECONDS = 60.0
 STOP_MARGIN_SECONDS = 15.0
 
 
@@ -59,6 +63,32 @@ async def worker(folder: Path, local: Settings) -> AsyncIterator[Child]:
     async with child:
         await child.ready(lambda: is_ready(local), WORKER_READY_SECONDS)
         yield child
+
+
+@asynccontextmanager
+async def dispatcher(folder: Path, local: Settings) -> AsyncIterator[Settings]:
+    """A dispatcher of its own process, with its database in `folder`; yields `local` pointed at both.
+
+    It finishes the attempts under way when the block ends.
+    """
+    own = local.model_copy(
+        update={
+            "state": local.state.model_copy(update={"url": SecretStr(f"sqlite:///{folder / 'upscale.db'}")}),
+            "telemetry": local.telemetry.model_copy(update={"port": free_port()}),
+        }
+    )
+    async with open_database(own.state) as database:
+        await migrate(database)
+    child = Child(
+        "dispatcher",
+        [sys.executable, "-m", "pipeline", "dispatcher"],
+        process_environment(own),
+        folder / "dispatcher.log",
+        stop_seconds=own.webhook.drain_seconds + STOP_MARGIN_SECONDS,
+    )
+    async with child:
+        await child.ready(lambda: is_ready(own), DISPATCHER_READY_SECONDS)
+        yield own
 
 
 def pointed_at(config: Settings, servers: str, store: StoreSettings) -> Settings:

@@ -138,8 +138,15 @@ class PendingDelivery:
     body: bytes
     created_at: float
     attempts: int
-    """Made so far."""
+    """Made so far in this round of the schedule."""
     once: bool
+    earlier: int = 0
+    """Made in the rounds before, each of which ended when somebody asked for the delivery again."""
+
+    @property
+    def number(self) -> int:
+        """Of the attempt that it is claimed for: the first is 1, and no round begins anew."""
+        return self.earlier + self.attempts + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Times are Unix seconds in UTC: the same in both databases, and what a test's clo
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     Double,
     ForeignKey,
@@ -33,20 +34,22 @@ jobs = Table(
     Column("tenant", String(64), primary_key=True),
     Column("job_id", String(128), primary_key=True),
     Column("state", String(16), nullable=False),
-    # Order of events: the state's rank, then the event's time, then its id. A row only ever moves up.
+    # Order of events: the state's rank, then the event's time, then its id, by its bytes. A row only ever moves up.
     Column("rank", Integer, nullable=False),
     Column("event_at", Double, nullable=False),
-    Column("event_id", String(256), nullable=False),
-    Column("labels", JSON),
+    Column("event_id", String(256).with_variant(String(256, collation="C"), "postgresql"), nullable=False),
+    Column("labels", JSON(none_as_null=True)),
     # Result, failure or progress, as the event says it.
-    Column("detail", JSON),
+    Column("detail", JSON(none_as_null=True)),
     # Of the request; both are unknown while only later events have been seen.
     Column("created_at", Double),
-    Column("webhook", JSON),
+    Column("webhook", JSON(none_as_null=True)),
     # When the next progress call is due: only of a running job that asked for mode `sync`.
     Column("tell_at", Double),
     Column("told_at", Double),
     Column("told", Integer, nullable=False, server_default=text("0")),
+    # The event that the last call told of.
+    Column("told_event", String(256)),
     Index(
         "ix_jobs_tell_at",
         "tell_at",
@@ -60,8 +63,8 @@ offsets = Table(
     metadata,
     Column("topic", String(249), primary_key=True),
     Column("partition", Integer, primary_key=True),
-    # The next one to read; what is before it is in the other tables.
-    Column("next", Integer, nullable=False),
+    # The next one to read; what is before it is in the other tables. Offsets have 64 bits.
+    Column("next", BigInteger, nullable=False),
 )
 
 endpoints = Table(
@@ -77,9 +80,13 @@ endpoints = Table(
     Column("created_at", Double, nullable=False),
     Column("disabled_at", Double),
     Column("disabled_reason", String(16)),
+    # Whether an event has still to say that we disabled it.
+    Column("untold", Integer, nullable=False, server_default=text("0")),
     Column("failures_in_row", Integer, nullable=False, server_default=text("0")),
     Column("failing_since", Double),
     Column("held_until", Double, nullable=False, server_default=text("0")),
+    # One dispatcher tries whether it is well again; until then, should it die, no other does.
+    Column("probe_until", Double, nullable=False, server_default=text("0")),
 )
 
 signing_keys = Table(
@@ -114,6 +121,8 @@ deliveries = Table(
     # A dispatcher that has died lets go of its deliveries at this time.
     Column("claimed_until", Double, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # How many of them were made before somebody asked for the delivery again: the schedule began anew after these.
+    Column("earlier", Integer, nullable=False, server_default=text("0")),
     Column("ended_at", Double),
     Index(
         "ix_deliveries_due",
@@ -122,6 +131,7 @@ deliveries = Table(
         sqlite_where=text("state = 'pending'"),
         postgresql_where=text("state = 'pending'"),
     ),
+    Index("ix_deliveries_endpoint_id_created_at", "endpoint_id", "created_at"),
     Index("ix_deliveries_tenant_created_at", "tenant", "created_at"),
     Index("ix_deliveries_created_at", "created_at"),
 )

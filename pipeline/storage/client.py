@@ -40,6 +40,7 @@ class S3(Protocol):
     async def upload_part(self, **parameters: Any) -> dict[str, Any]: ...
     async def complete_multipart_upload(self, **parameters: Any) -> dict[str, Any]: ...
     async def abort_multipart_upload(self, **parameters: Any) -> dict[str, Any]: ...
+    async def generate_presigned_url(self, operation: str, **parameters: Any) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def client_config(settings: StoreSettings) -> AioConfig:
     """How the client behaves, whatever the machine's environment or AWS profile says."""
     return AioConfig(
         region_name=settings.region,
+        # Addresses would otherwise be signed the old way, which newer regions refuse.
+        signature_version="s3v4",
         connect_timeout=settings.connect_timeout_seconds,
         read_timeout=settings.read_timeout_seconds,
         max_pool_connections=settings.connections,

@@ -18,8 +18,8 @@ from pipeline.settings import KafkaSettings
 from schemas.failures import FailureCode
 from schemas.topics import Lane, Topics
 from tests.support.apache_kafka.broker import Cluster, apache_kafka
-from tests.support.apache_kafka.requirement import required
 from tests.support.broker import broker_settings, created_topics
+from tests.support.requirement import required
 from tests.support.streams import until_committed
 
 pytestmark = [pytest.mark.fault, pytest.mark.cluster, pytest.mark.asyncio(loop_scope="module")]

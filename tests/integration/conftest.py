@@ -11,6 +11,8 @@ from pipeline.variables import environment
 from schemas.topics import Topics
 from tests.support.broker import broker_settings, created_topics, outliving_loops
 from tests.support.commands import Commands, command_line
+from tests.support.postgresql import PostgreSQL, running_postgresql
+from tests.support.requirement import required
 from tests.support.store import running_store
 
 
@@ -32,6 +34,13 @@ async def store_settings(tmp_path_factory: pytest.TempPathFactory) -> AsyncItera
     """One store for all tests of a run."""
     async with running_store(tmp_path_factory.mktemp("store")) as settings:
         yield settings
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """One PostgreSQL for all tests of a run."""
+    with required(), outliving_loops(running_postgresql()) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

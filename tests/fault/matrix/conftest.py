@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.support.apache_kafka.requirement import required
 from tests.support.fault_site import Site, site
+from tests.support.requirement import required
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.embedded.broker import Broker, embedded_broker
 from tests.support.apache_kafka.broker import apache_kafka
-from tests.support.apache_kafka.requirement import required
 from tests.support.broker import outliving_loops
+from tests.support.requirement import required
 
 EMBEDDED = "embedded"
 APACHE = "apache"

@@ -14,10 +14,10 @@ from pipeline.kafka.publish import Publisher
 from pipeline.settings import KafkaSettings
 from schemas.topics import Lane
 from tests.support.apache_kafka.broker import apache_kafka
-from tests.support.apache_kafka.requirement import required
 from tests.support.apache_kafka.security import Secured, keystore
 from tests.support.broker import broker_settings, created_topics, outliving_loops
 from tests.support.certificates import make_authority
+from tests.support.requirement import required
 from tests.support.streams import consuming, put, take
 
 pytestmark = pytest.mark.integration

@@ -11,15 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.support.requirement import Unavailable
+
 HERE = Path(__file__).parent
 POM = HERE / "pom.xml"
 LIST = HERE / "jars.sha256"
 CACHE = HERE.parents[2] / "build" / "apache-kafka"
 FETCH_SECONDS = 300.0
-
-
-class Unavailable(Exception):
-    """Apache Kafka cannot be had on this machine; the text says what is missing."""
 
 
 class WrongJars(Exception):

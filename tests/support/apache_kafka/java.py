@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-from tests.support.apache_kafka.jars import Unavailable
+from tests.support.requirement import Unavailable
 
 OLDEST = 17
 """Apache Kafka 4 does not start on less."""

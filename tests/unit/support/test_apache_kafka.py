@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.apache_kafka.jars import LIST, Unavailable, WrongJars, jars, parsed, verify
+from tests.support.apache_kafka.jars import LIST, WrongJars, jars, parsed, verify
 from tests.support.apache_kafka.java import java, release_of
 from tests.support.apache_kafka.properties import Node, properties
-from tests.support.apache_kafka.requirement import required
+from tests.support.requirement import Unavailable, required
 
 
 def digest(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What becomes of a test where Apache Kafka cannot be had."""
+"""What becomes of a test whose server cannot be had on this machine."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.apache_kafka.jars import Unavailable
+
+class Unavailable(Exception):
+    """A server cannot be had on this machine; the text says what is missing."""
 
 
 @contextmanager
