@@ -1,7 +1,7 @@
 """One attempt at a webhook: its address judged, its body signed, sent, and what came of that in one word.
 
-An answer counts once it is whole, or once 16 KiB of it have come: nobody reads what it says. One that breaks off, drips
-beyond the deadline or lies about its length is a failed attempt whatever its status, for the receiver may have failed
+An answer counts once it is whole, and nobody reads what it says. One that breaks off, drips beyond the deadline, lies
+about its length or is longer than 16 KiB is a failed attempt whatever its status, for the receiver may have failed
 after it had written that; a repeat carries the same `webhook-id` and does no harm.
 """
 
@@ -128,16 +128,19 @@ class _Deliverer:
             heard.retry_after = retry_after_seconds(
                 response.headers.get("Retry-After"), response.headers.get("Date"), self._now()
             )
-            await _read(response.content)
-            return outcome_of(response.status)
+            whole = await _read(response.content)
+            outcome = outcome_of(response.status)
+            return Outcome.OVERSIZED if outcome is Outcome.DELIVERED and not whole else outcome
         finally:
             response.close()  # without effect on an answer that has come whole: its connection is kept
 
 
-async def _read(content: aiohttp.StreamReader) -> None:
+async def _read(content: aiohttp.StreamReader) -> bool:
+    """Whether that was all of it."""
     left = MAX_ANSWER_BYTES
-    while left > 0 and (chunk := await content.readany()):
+    while left >= 0 and (chunk := await content.readany()):
         left -= len(chunk)
+    return left >= 0
 
 
 def outcome_of(status: int) -> Outcome:

@@ -20,7 +20,8 @@ from schemas import codec
 from schemas.callbacks import Webhook
 from schemas.events import EventData, UpscaleCompleted, UpscaleRequested, event_from
 from schemas.topics import Lane, declare
-from tests.support.job_events import COMPLETED
+from tests.support.job_events import completed
+from tests.support.webhooks import Receiver
 
 READY_SECONDS = 60.0
 STORE = StoreSettings(endpoint="http://127.0.0.1:1", access_key="test", secret_key=SecretStr("test"))
@@ -74,7 +75,7 @@ class Platform:
 
     async def complete(self, asked: UpscaleRequested) -> UpscaleCompleted:
         """The end of its job."""
-        done = COMPLETED.model_copy(update={"job_id": asked.job_id, "tenant": asked.tenant})
+        done = completed().model_copy(update={"job_id": asked.job_id, "tenant": asked.tenant})
         await self.say(done)
         return done
 
@@ -89,8 +90,9 @@ async def platform(settings: Settings) -> AsyncIterator[Platform]:
         yield Platform(publisher, settings)
 
 
-async def until_called(calls: list[object], count: int, seconds: float = 60.0) -> None:
+async def until_called(receiver: Receiver, count: int, seconds: float = 60.0) -> None:
     """Return when so many calls have come. Raises `TimeoutError`."""
     async with asyncio.timeout(seconds):
-        while len(calls) < count:
-            await asyncio.sleep(0.02)
+        while len(receiver.calls) < count:
+            receiver.called.clear()
+            await receiver.called.wait()

@@ -17,8 +17,8 @@ from pipeline.dispatcher.deliver import MAX_ANSWER_BYTES, Deliver, open_delivere
 from pipeline.dispatcher.sign import shown
 from pipeline.settings import WebhookSettings
 from pipeline.state.records import Answer, Outcome
-from tests.support.certificates import Authority, make_authority
 from tests.support.attempts import ED25519_KEY, HMAC_KEY, pending
+from tests.support.certificates import Authority, make_authority
 from tests.support.hostile_http import Script, drip, endless, hostile_server, raw
 from tests.support.lookups import answers
 from tests.support.webhooks import (
@@ -206,9 +206,9 @@ async def test_receiver_that_takes_no_connection_in_time_is_unreachable() -> Non
     assert answer.outcome is Outcome.UNREACHABLE
 
 
-@pytest.mark.parametrize(("code", "outcome"), [(200, Outcome.DELIVERED), (500, Outcome.UNAVAILABLE)])
-async def test_answer_of_ten_megabytes_is_cut_off_and_its_status_counts(code: int, outcome: Outcome) -> None:
-    """Only what the kernel's buffers hold is taken. That no more is wanted is our choice, not the receiver's fault."""
+@pytest.mark.parametrize(("code", "outcome"), [(200, Outcome.OVERSIZED), (500, Outcome.UNAVAILABLE)])
+async def test_answer_of_ten_megabytes_is_cut_off_and_no_success(code: int, outcome: Outcome) -> None:
+    """Only what the kernel's buffers hold is taken."""
     async with receiver(large(10_000_000, code)) as at, open_deliverer(SETTINGS) as deliver:
         answer = await deliver(pending(at.url()), [HMAC_KEY])
 
@@ -218,7 +218,7 @@ async def test_answer_of_ten_megabytes_is_cut_off_and_its_status_counts(code: in
 
 async def test_answer_without_end_costs_no_more_memory_than_the_limit() -> None:
     answer = await hostile(endless(OK + b"\r\n", b"x" * 65_536), IMPATIENT)
-    assert (answer.outcome, answer.status) == (Outcome.DELIVERED, 200)
+    assert (answer.outcome, answer.status) == (Outcome.OVERSIZED, 200)
     assert answer.seconds < SECONDS_ALLOWED
 
 
@@ -272,7 +272,7 @@ async def test_answer_that_was_cut_off_takes_its_connection_along(deliver: Deliv
     """The rest of it would be read as the answer to the next delivery."""
     async with receiver(large(100 * MAX_ANSWER_BYTES), status(204)) as at:
         outcomes = [(await deliver(pending(at.url()), [HMAC_KEY])).outcome for _ in range(2)]
-    assert outcomes == [Outcome.DELIVERED, Outcome.DELIVERED]
+    assert outcomes == [Outcome.OVERSIZED, Outcome.DELIVERED]
     assert len({call.peer for call in at.calls}) == 2
 
 
