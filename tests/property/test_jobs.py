@@ -10,9 +10,13 @@ from pipeline.state.jobs import Told, merged, status_of
 from schemas.callbacks import Webhook, WebhookMode
 from schemas.events import Event, UpscaleRequested
 from schemas.webhooks import JobState
-from tests.support.job_histories import EVENTS, HISTORIES, row_in
+from tests.support.job_histories import EVENTS, HISTORIES, LABELS, WEBHOOKS, event_of, row_in
 
 SYNC = Webhook(url="https://one.example/", mode=WebhookMode.SYNC)
+
+REQUESTS = st.builds(
+    UpscaleRequested, job_id=st.just("j"), source=st.just("s"), labels=LABELS, webhook=st.just(SYNC) | WEBHOOKS
+).map(lambda data: event_of(data, None))
 
 
 @given(HISTORIES, st.data())
@@ -64,6 +68,13 @@ def test_every_row_makes_a_status(history: list[Event]) -> None:
     assert (status.result is not None) == (row.state is JobState.COMPLETED)
     assert status.result is None or status.result.url == "https://signed.example/"
     assert (status.failure is not None) == (row.state is JobState.FAILED)
+
+
+@given(st.lists(REQUESTS, min_size=2, max_size=3), st.data())
+def test_requests_of_one_moment_are_told_apart_by_what_they_say(requests: list[Event], data: st.DataObject) -> None:
+    """Somebody sends two under one name at once: which one counts must not hang on the order either."""
+    rows = [row_in(event) for event in requests]
+    assert reduce(merged, data.draw(st.permutations(rows))) == reduce(merged, rows)
 
 
 def test_told_is_that_of_the_last_call() -> None:

@@ -7,15 +7,18 @@ from hypothesis import strategies as st
 
 from pipeline.state.jobs import JobRow, Told
 from pipeline.state.telling import FORGET_SECONDS, LEAST_SECONDS, TELL_SECONDS, follows, next_telling
+from schemas.callbacks import Webhook, WebhookMode
+from schemas.webhooks import JobState
 from tests.support.job_histories import EVENTS, NOW, WEBHOOKS, row_in
 
+SYNC = Webhook(url="https://one.example/", mode=WebhookMode.SYNC)
 MOMENTS = st.floats(NOW - 2 * FORGET_SECONDS, NOW + 2 * FORGET_SECONDS)
 
 
 @st.composite
 def rows(draw: st.DrawFn) -> JobRow:
     """A job at any time, told of or not, of what it last said or of something before."""
-    row = replace(row_in(draw(EVENTS)), event_at=draw(MOMENTS), webhook=draw(st.none() | WEBHOOKS))
+    row = replace(row_in(draw(EVENTS)), event_at=draw(MOMENTS), webhook=draw(st.just(SYNC) | st.none() | WEBHOOKS))
     told = Told(draw(st.integers(1, 99)), draw(MOMENTS), draw(st.sampled_from([row.event_id, "another"])))
     return replace(row, told=draw(st.sampled_from([Told(), told])))
 
@@ -38,11 +41,10 @@ def test_calls_are_neither_further_apart_nor_closer_than_promised(row: JobRow, n
         assert row.told.at + LEAST_SECONDS <= due <= row.told.at + TELL_SECONDS
 
 
-@given(rows(), MOMENTS)
-def test_job_is_told_of_unless_it_has_been_silent_for_a_day(row: JobRow, now: float) -> None:
+@given(rows(), MOMENTS, st.sampled_from([JobState.QUEUED, JobState.RUNNING]))
+def test_job_is_told_of_unless_it_has_been_silent_for_a_day(row: JobRow, now: float, state: JobState) -> None:
     """A call that would be made later than that is not made; all others are."""
-    if row.state.terminal or not follows(row.webhook):
-        return
+    row = replace(row, state=state, webhook=SYNC)
     due = next_telling(row, now)
     if due is not None:
         assert max(due, now) - row.event_at <= FORGET_SECONDS

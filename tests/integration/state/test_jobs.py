@@ -85,7 +85,7 @@ async def test_write_that_overlooked_the_end_calls_nobody(database: Database) ->
     await hear(database, ended)
     async with database.write() as connection:
         await write_jobs(connection, [RUNNING], NOW)
-    assert await tell(database, NOW + FORGET_SECONDS) == []
+        assert await due_to_tell(connection, NOW + FORGET_SECONDS, 100) == []
 
 
 async def test_unknown_job_is_not_found(database: Database) -> None:

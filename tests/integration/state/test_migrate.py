@@ -1,6 +1,7 @@
 """Guarantees of pipeline.state.migrate, on SQLite and on PostgreSQL."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from sqlalchemy import Connection, inspect, text
 
 from pipeline.errors import ServiceRefused
 from pipeline.settings import StateSettings
+from pipeline.state import migrate as migrations
 from pipeline.state.database import Database, Dialect, open_database
 from pipeline.state.migrate import check, migrate
+from pipeline.state.offsets import advance
 from pipeline.state.tables import metadata
 from tests.support.broker import outliving_loops
 from tests.support.postgresql import PostgreSQL
@@ -106,6 +109,36 @@ async def test_failed_migration_leaves_nothing_behind(empty: StateSettings) -> N
             await migrate(database)
         async with database.read() as connection:
             assert await connection.run_sync(lambda sync: inspect(sync).get_table_names()) == ["attempts"]
+
+
+NEXT_STEP = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+def upgrade() -> None:
+    op.add_column("offsets", sa.Column("note", sa.Text(), server_default="none"))
+"""
+
+
+async def test_tables_of_an_older_program_are_refused_and_then_brought_up_to_date(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is in them. The newer program is ours with one more step."""
+    async with database.write() as connection:
+        await advance(connection, {("events", 0): 7})
+    steps = Path(shutil.copytree(migrations.STEPS, tmp_path / "steps"))
+    (steps / "versions" / "s0002_next.py").write_text(NEXT_STEP)
+    monkeypatch.setattr(migrations, "STEPS", steps)
+    with pytest.raises(ServiceRefused, match="of an older program, step 0001; run `upscale state migrate`"):
+        await check(database)
+    assert await migrate(database)
+    await check(database)
+    async with database.read() as connection:
+        found = (await connection.execute(text("SELECT next, note FROM offsets"))).one()
+    assert tuple(found) == (7, "none")
 
 
 async def test_database_without_tables_is_refused_with_what_to_do(empty: StateSettings) -> None:
