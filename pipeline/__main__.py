@@ -25,7 +25,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("pipeline.tools.demo", "upscale real photographs on this machine, broker and store included"),
-    "up": ("pipeline.tools.up", "run broker, store and worker on this machine"),
+    "up": ("pipeline.tools.up", "run broker, store, worker and dispatcher on this machine"),
     "submit": ("pipeline.tools.submit", "send pictures, follow them, download the results"),
     "worker": ("pipeline.worker.app", "the role that upscales"),
     "dispatcher": ("pipeline.dispatcher.app", "the role that calls webhooks"),

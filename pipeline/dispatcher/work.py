@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from pipeline.dispatcher import schedule
 from pipeline.dispatcher.attempts import Keys, Ports, UnderWay
 from pipeline.dispatcher.deliver import Deliver
@@ -12,6 +14,10 @@ from pipeline.state.claims import Room
 from pipeline.state.database import Database
 from pipeline.state.records import Answer, Attempted, Next, PendingDelivery
 from pipeline.telemetry import metrics
+from pipeline.telemetry.stage import stage
+from schemas.stages import Stage
+
+log = structlog.get_logger()
 
 CLAIM_MARGIN_SECONDS = 30.0
 """A claim outlasts its attempt by this: time to write down what came of it."""
@@ -60,9 +66,18 @@ class DeliveryWork:
         """One attempt, counted."""
         if delivery.number == 1:
             metrics.WEBHOOK_FIRST_ATTEMPT_SECONDS.observe(max(0.0, self.now() - delivery.created_at))
-        with metrics.WEBHOOK_UNDER_WAY.track_inprogress():
+        with stage(Stage.DELIVER):
             answer = await self.send(delivery, keys)
         metrics.WEBHOOK_ATTEMPTS.labels(answer.outcome).inc()
+        log.info(
+            "attempt",
+            message_id=delivery.message_id,
+            endpoint=delivery.endpoint.id,
+            number=delivery.number,
+            outcome=str(answer.outcome),
+            status=answer.status,
+            seconds=round(answer.seconds, 4),
+        )
         return answer
 
     def decide(self, delivery: PendingDelivery, answer: Answer) -> Next:

@@ -1,8 +1,9 @@
-"""Everything one machine needs: store, broker, topics and bucket, with all state in one folder, and a worker."""
+"""Everything one machine needs: store, broker, topics, bucket and database in one folder, worker and dispatcher."""
 
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -44,7 +45,7 @@ async def stack(folder: Path, config: Settings) -> AsyncIterator[Settings]:
             embedded_store(folder / "store", buckets=buckets) as store,
             embedded_broker(folder, store=store, bucket=BROKER_BUCKET) as running,
         ):
-            local = pointed_at(config, running.servers, store)
+            local = pointed_at(config, running.servers, store, folder)
             async with administration(local.kafka) as admin:
                 await admin.create(declare(local.kafka.topic_prefix, partitions=PARTITIONS).all())
             yield local
@@ -65,18 +66,19 @@ async def worker(folder: Path, local: Settings) -> AsyncIterator[Child]:
         yield child
 
 
-@asynccontextmanager
-async def dispatcher(folder: Path, local: Settings) -> AsyncIterator[Settings]:
-    """A dispatcher of its own process, with its database in `folder`; yields `local` pointed at both.
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A process of ours."""
 
-    It finishes the attempts under way when the block ends.
-    """
-    own = local.model_copy(
-        update={
-            "state": local.state.model_copy(update={"url": SecretStr(f"sqlite:///{folder / 'upscale.db'}")}),
-            "telemetry": local.telemetry.model_copy(update={"port": free_port()}),
-        }
-    )
+    child: Child
+    local: Settings
+    """What it runs with."""
+
+
+@asynccontextmanager
+async def dispatcher(folder: Path, local: Settings) -> AsyncIterator[Role]:
+    """A dispatcher of its own process, its tables made; it finishes the attempts under way when the block ends."""
+    own = local.model_copy(update={"telemetry": local.telemetry.model_copy(update={"port": free_port()})})
     async with open_database(own.state) as database:
         await migrate(database)
     child = Child(
@@ -88,11 +90,11 @@ async def dispatcher(folder: Path, local: Settings) -> AsyncIterator[Settings]:
     )
     async with child:
         await child.ready(lambda: is_ready(own), DISPATCHER_READY_SECONDS)
-        yield own
+        yield Role(child, own)
 
 
-def pointed_at(config: Settings, servers: str, store: StoreSettings) -> Settings:
-    """`config` with the addresses of this machine's services, and timeouts that suit them."""
+def pointed_at(config: Settings, servers: str, store: StoreSettings, folder: Path) -> Settings:
+    """`config` with the addresses of this machine's services, a database in `folder`, and timeouts that suit them."""
     return config.model_copy(
         update={
             "kafka": config.kafka.model_copy(
@@ -104,6 +106,7 @@ def pointed_at(config: Settings, servers: str, store: StoreSettings) -> Settings
                 }
             ),
             "store": store,
+            "state": config.state.model_copy(update={"url": SecretStr(f"sqlite:///{folder / 'upscale.db'}")}),
             # One worker, so whoever meets a job that was begun is its heir.
             "intake": config.intake.model_copy(update={"lease_seconds": 0.0}),
             "telemetry": config.telemetry.model_copy(update={"host": LOOPBACK, "port": free_port()}),

@@ -90,8 +90,6 @@ WEBHOOK_ATTEMPTS = Counter("upscale_webhook_attempts_total", "Attempts at webhoo
 WEBHOOK_FIRST_ATTEMPT_SECONDS = Histogram(
     "upscale_webhook_first_attempt_seconds", "Time from an event to the first attempt to tell it.", buckets=SECONDS
 )
-# Attempts under way. At its limit for long: receivers are slow; raise the limit, or look for who is.
-WEBHOOK_UNDER_WAY = Gauge("upscale_webhook_attempts_under_way", "Attempts under way in this dispatcher.")
 # How long the oldest due delivery of an endpoint that may be called has waited. Rising: start more dispatchers.
 WEBHOOK_OLDEST_DUE_SECONDS = Gauge("upscale_webhook_oldest_due_seconds", "Age of the oldest delivery that is due.")
 # Endpoints that are not called any more. Each of them has an owner to be told; `upscale webhooks list` names them.

@@ -78,11 +78,11 @@ async def _measure(arguments: argparse.Namespace, state: Path, config: Settings)
         async with (
             _broker(folder, config) as local,
             _receiver(folder, arguments.endpoints) as port,
-            dispatcher(folder, local) as running,
-            Publisher(running.kafka) as publisher,
+            dispatcher(folder, local),
+            Publisher(local.kafka) as publisher,
         ):
-            tenants = await _register(running, port, arguments.endpoints, hanging)
-            asked = await _round(publisher, _topics(running).events.name, tenants, arguments)
+            tenants = await _register(local, port, arguments.endpoints, hanging)
+            asked = await _round(publisher, _topics(local).events.name, tenants, arguments)
             results.append(await _arrived(port, asked))
     return results[0], results[1]
 
@@ -93,7 +93,7 @@ async def _broker(folder: Path, config: Settings) -> AsyncIterator[Settings]:
     opened = config.webhook.model_copy(update={"allow_http": True, "allow_private_addresses": True})
     store = StoreSettings(endpoint="http://127.0.0.1:1", access_key="bench", secret_key=SecretStr("bench"))
     async with embedded_broker(folder) as broker:
-        local = pointed_at(config.model_copy(update={"webhook": opened}), broker.servers, store)
+        local = pointed_at(config.model_copy(update={"webhook": opened}), broker.servers, store, folder)
         async with administration(local.kafka) as admin:
             await admin.create(_topics(local).all())
         yield local

@@ -56,9 +56,9 @@ async def _demo(pictures: Sequence[Path], options: UpscaleOptions, folder: Path,
     async with (
         stack(state, opened(config)) as local,
         worker(state, local),
-        dispatcher(state, local) as dispatching,
+        dispatcher(state, local),
         connect(local) as session,
-        receiving(partial(tenant_secret, dispatching, TENANT)) as arrivals,
+        receiving(partial(tenant_secret, local, TENANT)) as arrivals,
     ):
         console.print(f"broker {local.kafka.servers}, store {local.store.endpoint}, model {options.model}")
         named = [Picture(path.name, path.stem, path) for path in pictures]
