@@ -43,9 +43,17 @@ def _url(settings: StateSettings) -> URL:
         raise InvalidSettings(wanted) from None
     if url.drivername not in ("sqlite", "postgresql"):
         raise InvalidSettings(f"{wanted}, got the scheme {url.drivername!r}")
-    if url.drivername == "sqlite" and (url.host or url.database in (None, "", ":memory:")):
-        raise InvalidSettings(f"{wanted}; several connections share the file, so it must have a name")
+    if url.drivername == "sqlite" and (url.host or url.query or url.database in (None, "", ":memory:")):
+        raise InvalidSettings(f"{wanted}; of SQLite, the name of a file and nothing else")
     return url
+
+
+def try_file(path: str) -> None:
+    """Open and close a file of SQLite; it is made when it is missing. Raises `sqlite3.Error`; blocks.
+
+    The driver leaves a thread behind when it cannot open a file, which fails in turn when the loop has ended by then.
+    """
+    sqlite3.connect(path).close()
 
 
 def _sqlite(url: URL, settings: StateSettings) -> AsyncEngine:

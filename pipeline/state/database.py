@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pipeline.errors import StateUnavailable
 from pipeline.settings import StateSettings
-from pipeline.state.connecting import address_of, engine_for
+from pipeline.state.connecting import address_of, engine_for, try_file
 from pipeline.state.database_errors import explain, passing
 
 WRITING = {"upscale_begin": "BEGIN IMMEDIATE"}
@@ -92,14 +92,16 @@ async def open_database(settings: StateSettings) -> AsyncIterator[Database]:
     dialect = Dialect(engine.dialect.name)
     turn = asyncio.Lock() if dialect is Dialect.SQLITE else None
     try:
-        await _reach(engine, address)
+        await _reach(engine, dialect, address)
         yield Database(dialect, address, engine, settings.timeout_seconds, turn)
     finally:
         await engine.dispose()
 
 
-async def _reach(engine: AsyncEngine, address: str) -> None:
+async def _reach(engine: AsyncEngine, dialect: Dialect, address: str) -> None:
     try:
+        if dialect is Dialect.SQLITE:
+            await asyncio.to_thread(try_file, address)
         async with engine.connect():
             pass
     except Exception as error:

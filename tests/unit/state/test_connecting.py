@@ -41,6 +41,7 @@ def test_url_names_a_driver_and_an_address_without_secrets(url: str, address: st
         "sqlite:///",
         "sqlite:///:memory:",
         "sqlite://secret/state.db",
+        "sqlite:///state.db?mode=ro",
     ],
 )
 def test_other_url_is_refused_by_the_name_of_its_setting(url: str) -> None:
