@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import statistics
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from pipeline.settings import Settings, StoreSettings
 from pipeline.state import endpoints
 from pipeline.state.database import open_database
 from pipeline.state.endpoints import NewEndpoint
+from pipeline.telemetry.scrape import scrape, total
 from schemas import codec
 from schemas.codec import Message
 from schemas.events import Event, Provenance, ResultObject, UpscaleCompleted, event_from
@@ -49,6 +50,8 @@ class Round:
     arrived: int
     p50: float
     p95: float
+    cpu: float
+    """Processor seconds of the dispatcher."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +67,8 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
         quick, hanging = asyncio.run(_measure(arguments, Path(state), config))
     print(f"{arguments.rate} deliveries a second for {arguments.seconds} s to {arguments.endpoints} endpoints")
     for name, each in (("all answer", quick), ("one in ten hangs", hanging)):
-        print(f"{name:17} {each.arrived} of {each.asked} arrived, p50 {each.p50:.3f} s, p95 {each.p95:.3f} s")
+        print(f"{name:17} {each.arrived} of {each.asked} arrived, p50 {each.p50:.3f} s, p95 {each.p95:.3f} s", end="")
+        print(f", {each.cpu / each.arrived * 1e6:.0f} us of processor each")
     print(f"p95 of the others, one in ten hanging / none: {hanging.p95 / quick.p95:.2f}")
     return 0
 
@@ -78,12 +82,15 @@ async def _measure(arguments: argparse.Namespace, state: Path, config: Settings)
         async with (
             _broker(folder, config) as local,
             _receiver(folder, arguments.endpoints) as port,
-            dispatcher(folder, local),
+            dispatcher(folder, local) as dispatching,
             Publisher(local.kafka) as publisher,
         ):
             tenants = await _register(local, port, arguments.endpoints, hanging)
+            url = f"http://{LOOPBACK}:{dispatching.local.telemetry.port}/metrics"
+            before = await _cpu(url)
             asked = await _round(publisher, _topics(local).events.name, tenants, arguments)
-            results.append(await _arrived(port, asked))
+            found = await _arrived(port)
+            results.append(judged(asked, found, await _cpu(url) - before))
     return results[0], results[1]
 
 
@@ -140,18 +147,29 @@ async def _round(publisher: Publisher, topic: str, tenants: Sequence[str], argum
     return asked
 
 
-async def _arrived(port: int, asked: int) -> Round:
-    deadline, found = time() + BEHIND_SECONDS, list[float]()
+async def _arrived(port: int) -> dict[str, list[float]]:
+    """For each path how late its calls came, when no more come."""
+    deadline, told = time() + BEHIND_SECONDS, dict[str, list[float]]()
     async with aiohttp.ClientSession() as client:
         while time() < deadline:
+            before = {path: len(late) for path, late in told.items()}
             async with client.get(f"http://{LOOPBACK}:{port}/latencies") as answer:
-                told: dict[str, list[float]] = await answer.json(content_type=None)
-            before, found = len(found), [each for path, some in told.items() if "/hang" not in path for each in some]
-            if len(found) == before and found:
+                told = await answer.json(content_type=None)
+            if before == {path: len(late) for path, late in told.items()}:
                 break
-            await asyncio.sleep(1.0)
-    quantiles = statistics.quantiles(found, n=20)
-    return Round(asked, sum(map(len, told.values())), statistics.median(found), quantiles[-1])
+            await asyncio.sleep(2.0)
+    return told
+
+
+def judged(asked: int, found: Mapping[str, Sequence[float]], cpu: float) -> Round:
+    """What a round showed."""
+    quick = [late for path, some in found.items() if not path.startswith("/hang") for late in some]
+    arrived = sum(map(len, found.values()))
+    return Round(asked, arrived, statistics.median(quick), statistics.quantiles(quick, n=20)[-1], cpu)
+
+
+async def _cpu(url: str) -> float:
+    return total(await scrape(url), "process_cpu_seconds_total")
 
 
 async def _say(publisher: Publisher, topic: str, template: Message) -> None:
