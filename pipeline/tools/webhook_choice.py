@@ -13,7 +13,7 @@ from pipeline.state.endpoints import NewEndpoint
 from pipeline.storage.urls import UrlPolicy, UrlRefused, admit
 from pipeline.tools import choice
 from pipeline.tools.letters import printable
-from schemas.callbacks import DEFAULT_PAYLOAD, WebhookEvent
+from schemas.callbacks import WebhookEvent
 from schemas.events import Tenant
 
 SHOWN_CHARS = 200
@@ -28,7 +28,7 @@ def new_endpoint(arguments: argparse.Namespace, policy: UrlPolicy) -> NewEndpoin
         tenant=tenant(arguments.tenant),
         url=_url(arguments.url, policy),
         events=None if arguments.events is None else _events(arguments.events),
-        payload=_one_of("--payload", arguments.payload or DEFAULT_PAYLOAD, RENDERERS),
+        payload=_one_of("--payload", arguments.payload, RENDERERS),
     )
 
 

@@ -8,6 +8,7 @@ from time import time
 from pipeline.settings import Settings
 from pipeline.tools import webhook_deliveries, webhook_endpoints
 from pipeline.tools.webhook_desk import Desk, opened
+from schemas.callbacks import DEFAULT_PAYLOAD
 
 ACTIONS: dict[str, Callable[[argparse.Namespace, Desk], Awaitable[Sequence[str]]]] = {
     "add": webhook_endpoints.add,
@@ -54,7 +55,7 @@ def _add_endpoint_actions(action: Add) -> None:
     add.add_argument("url", metavar="URL", help="https, at a public address")
     add.add_argument("--tenant", required=True, help="whose jobs")
     add.add_argument("--events", metavar="A,B", help="only these, such as upscale.completed (default: every end)")
-    add.add_argument("--payload", help="shape of the body (default: upscale)")
+    add.add_argument("--payload", default=DEFAULT_PAYLOAD, help=f"shape of the body (default: {DEFAULT_PAYLOAD})")
     listing = action("list", help="the endpoints and how they are doing, newest first")
     listing.add_argument("--tenant", help="of this tenant")
     listing.add_argument("--disabled", action="store_true", help="only those that are not called any more")
