@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topics": ("pipeline.tools.topics", "create or check the topics, and say how far behind their readers are"),
     "dlq": ("pipeline.tools.dlq", "list the records that were parked, look at them, play them again or drop them"),
     "bucket": ("pipeline.tools.bucket", "create or check our bucket"),
+    "state": ("pipeline.tools.state", "make or check the tables of the database"),
     "doctor": ("pipeline.tools.doctor", "check device, weights, broker and store"),
     "bench": ("pipeline.tools.bench", "measure the engine and the whole path beside peers"),
 }

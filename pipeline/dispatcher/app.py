@@ -25,15 +25,14 @@ from pipeline.lifecycle import Exit, Lifecycle
 from pipeline.settings import Settings
 from pipeline.state import migrate, offsets
 from pipeline.state.database import Database, open_database
-from pipeline.storage import client as storage
-from pipeline.storage.presign import public_url
+from pipeline.storage.presign import open_public_url
 from pipeline.telemetry import health, logging, metrics
 from pipeline.telemetry.loop_lag import LoopLag
 from schemas import codec
 from schemas.events import Event
 from schemas.topics import Topics, declare
 
-RECORDS_AT_ONCE = 500
+RECORDS_AT_ONCE = 200
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +65,8 @@ async def _run(config: Settings) -> Exit:
         await opened.enter_async_context(health.serve(config.telemetry, live=live, ready={"lifecycle": life.not_ready}))
         database = await opened.enter_async_context(open_database(config.state))
         await migrate.check(database)
-        store = await opened.enter_async_context(storage.connect(config.store))
+        signing = open_public_url(config.store, config.webhook.result_url_seconds)
+        public_url = await opened.enter_async_context(signing)
         publisher = await opened.enter_async_context(Publisher(config.kafka))
         deliver = await opened.enter_async_context(open_deliverer(config.webhook))
         attempts = Attempts(DeliveryWork(database, deliver, config.webhook, random.random, time).ports())
@@ -75,7 +75,7 @@ async def _run(config: Settings) -> Exit:
         intake = Intake(
             database=database,
             policy=policy,
-            public_url=public_url(store, config.webhook.result_url_seconds),
+            public_url=public_url,
             say=say,
             event_source=config.telemetry.event_source,
             wake=attempts.wake,

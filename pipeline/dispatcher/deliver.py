@@ -121,12 +121,7 @@ class _Deliverer:
 
     async def _post(self, url: URL, body: bytes, headers: dict[str, str], heard: _Heard) -> Outcome:
         response = await self._session.post(
-            url,
-            data=body,
-            headers=headers,
-            allow_redirects=False,
-            read_bufsize=MAX_ANSWER_BYTES // 2,  # the client stops reading at twice that
-            trace_request_ctx=heard,
+            url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=heard
         )
         try:
             heard.status = response.status

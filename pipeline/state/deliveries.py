@@ -62,9 +62,11 @@ async def recover(connection: AsyncConnection, endpoint_id: str, since: float, n
 
     All but progress, which is out of date. A disabled endpoint gets it once it is enabled.
     """
+    tenant = select(endpoints.c.tenant).where(endpoints.c.id == endpoint_id).scalar_subquery()
     return await _again(
         connection,
         now,
+        deliveries.c.tenant == tenant,  # they are found by its index
         deliveries.c.endpoint_id == endpoint_id,
         deliveries.c.created_at >= since,
         deliveries.c.state != DeliveryState.DELIVERED,

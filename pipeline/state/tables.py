@@ -124,6 +124,7 @@ deliveries = Table(
     # How many of them were made before somebody asked for the delivery again: the schedule began anew after these.
     Column("earlier", Integer, nullable=False, server_default=text("0")),
     Column("ended_at", Double),
+    # No other index may begin with the endpoint: SQLite would walk it, through all that is over, to what is pending.
     Index(
         "ix_deliveries_due",
         "endpoint_id",
@@ -131,7 +132,6 @@ deliveries = Table(
         sqlite_where=text("state = 'pending'"),
         postgresql_where=text("state = 'pending'"),
     ),
-    Index("ix_deliveries_endpoint_id_created_at", "endpoint_id", "created_at"),
     Index("ix_deliveries_tenant_created_at", "tenant", "created_at"),
     Index("ix_deliveries_created_at", "created_at"),
 )

@@ -55,7 +55,7 @@ class Store:
 async def connect(settings: StoreSettings) -> AsyncIterator[Store]:
     """The client, ready to be shared by all tasks; nothing is contacted yet. Raises `ServiceRefused`."""
     try:
-        client = _session(settings).client(
+        client = session_of(settings).client(
             "s3",
             endpoint_url=settings.endpoint,
             config=client_config(settings),
@@ -174,7 +174,7 @@ _SEALED = {
 }
 
 
-def _session(settings: StoreSettings) -> aioboto3.Session:
+def session_of(settings: StoreSettings) -> aioboto3.Session:
     """With a key of our own, shut off from the machine's AWS set-up; without, that set-up is where the key is."""
     if settings.access_key is None or settings.secret_key is None:
         return aioboto3.Session()

@@ -5,8 +5,6 @@ import argparse
 from pipeline.settings import Settings
 from pipeline.tools import bench_engine, bench_path, bench_webhooks
 
-KINDS = {"engine": bench_engine, "path": bench_path, "webhooks": bench_webhooks}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `upscale bench`."""
@@ -22,4 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Exit code 0 when the measurement was made; it never judges."""
-    return KINDS[arguments.kind].main(arguments, config)
+    match arguments.kind:
+        case "engine":
+            return bench_engine.main(arguments, config)
+        case "path":
+            return bench_path.main(arguments, config)
+        case _:
+            return bench_webhooks.main(arguments, config)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pipeline.dispatcher.retry_after import retry_after_seconds
 from pipeline.dispatcher.schedule import BUSY_SECONDS, DELAYS_SECONDS, JITTER, MAX_RETRY_AFTER_SECONDS, following
 from pipeline.state.records import Abandoned, Answer, EndpointKind, Outcome, Reason, RetryAt
-from tests.support.deliveries import pending
+from tests.support.attempts import pending
 
 NOW = 1_700_000_000.0
 ROUNDING = 1e-6

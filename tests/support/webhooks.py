@@ -52,7 +52,7 @@ class Receiver:
             await asyncio.wait_for(self.closing.wait(), seconds)
 
 
-Answering = Callable[[Receiver, web.Request], Awaitable[web.StreamResponse]]
+Answering = Callable[[Receiver, web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
@@ -60,7 +60,7 @@ async def receiver(*scripts: Answering, tls: ssl.SSLContext | None = None, port:
     """Answer the n-th call by the n-th script; the last one answers all further calls. Listens on 127.0.0.1."""
     seen = Receiver(port, "https" if tls else "http")
 
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
         assert request.transport is not None
         peer = request.transport.get_extra_info("peername")
         seen.calls.append(Call(request.raw_path, request.headers, await request.read(), time.time(), peer))
@@ -85,7 +85,7 @@ async def receiver(*scripts: Answering, tls: ssl.SSLContext | None = None, port:
 def status(code: int, *, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answering:
     """A well-formed answer."""
 
-    async def script(_receiver: Receiver, _request: web.Request) -> web.StreamResponse:
+    async def script(_receiver: Receiver, _request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=code, body=body, headers=headers)
 
     return script
@@ -102,7 +102,7 @@ def throttled(retry_after: str, code: int = 429) -> Answering:
 def later(seconds: float, script: Answering) -> Answering:
     """`script`, but only after a while, or when the receiver closes."""
 
-    async def waiting(receiver: Receiver, request: web.Request) -> web.StreamResponse:
+    async def waiting(receiver: Receiver, request: web.BaseRequest) -> web.StreamResponse:
         await receiver.rest(seconds)
         return await script(receiver, request)
 
@@ -112,7 +112,7 @@ def later(seconds: float, script: Answering) -> Answering:
 def large(total_bytes: int, code: int = 200) -> Answering:
     """A body of that size, as fast as it is taken."""
 
-    async def script(receiver: Receiver, request: web.Request) -> web.StreamResponse:
+    async def script(receiver: Receiver, request: web.BaseRequest) -> web.StreamResponse:
         response = await _begun(request, code, {"Content-Length": str(total_bytes)})
         for start in range(0, total_bytes, len(CHUNK)):
             chunk = CHUNK[: total_bytes - start]
@@ -126,7 +126,7 @@ def large(total_bytes: int, code: int = 200) -> Answering:
 def dripping(code: int = 200, pause_seconds: float = 0.01) -> Answering:
     """A body that never ends, a byte at a time."""
 
-    async def script(receiver: Receiver, request: web.Request) -> web.StreamResponse:
+    async def script(receiver: Receiver, request: web.BaseRequest) -> web.StreamResponse:
         response = await _begun(request, code, {})
         while not receiver.closing.is_set():
             await response.write(b"x")
@@ -140,7 +140,7 @@ def dripping(code: int = 200, pause_seconds: float = 0.01) -> Answering:
 def wrong_length(code: int = 200) -> Answering:
     """An answer that ends before what it had announced."""
 
-    async def script(_receiver: Receiver, request: web.Request) -> web.StreamResponse:
+    async def script(_receiver: Receiver, request: web.BaseRequest) -> web.StreamResponse:
         assert request.transport is not None
         request.transport.write(f"HTTP/1.1 {code} X\r\nContent-Length: 300\r\n\r\nshort".encode())
         request.transport.close()
@@ -152,7 +152,7 @@ def wrong_length(code: int = 200) -> Answering:
 def reset() -> Answering:
     """A TCP reset instead of an answer."""
 
-    async def script(_receiver: Receiver, request: web.Request) -> web.StreamResponse:
+    async def script(_receiver: Receiver, request: web.BaseRequest) -> web.StreamResponse:
         assert request.transport is not None
         connection = request.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -162,7 +162,7 @@ def reset() -> Answering:
     return script
 
 
-async def _begun(request: web.Request, code: int, headers: Mapping[str, str]) -> web.StreamResponse:
+async def _begun(request: web.BaseRequest, code: int, headers: Mapping[str, str]) -> web.StreamResponse:
     response = web.StreamResponse(status=code, headers=headers)
     await response.prepare(request)
     return response

@@ -17,8 +17,8 @@ from pipeline.dispatcher.deliver import MAX_ANSWER_BYTES, Deliver, open_delivere
 from pipeline.dispatcher.sign import shown
 from pipeline.settings import WebhookSettings
 from pipeline.state.records import Answer, Outcome
+from tests.support.attempts import ED25519_KEY, HMAC_KEY, pending
 from tests.support.certificates import Authority, make_authority
-from tests.support.due import ED25519_KEY, HMAC_KEY, pending
 from tests.support.hostile_http import Script, drip, endless, hostile_server, raw
 from tests.support.lookups import answers
 from tests.support.webhooks import (

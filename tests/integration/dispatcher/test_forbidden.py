@@ -13,8 +13,8 @@ from pipeline.dispatcher.deliver import Deliver, open_deliverer
 from pipeline.settings import WebhookSettings
 from pipeline.state.records import Outcome
 from pipeline.storage.egress import system_lookup
+from tests.support.attempts import HMAC_KEY, pending
 from tests.support.connects import Listener, listening_everywhere, recorded_connects
-from tests.support.deliveries import HMAC_KEY, pending
 from tests.support.forbidden import FORBIDDEN, ODD_SPELLINGS, as_host
 from tests.support.lookups import answers, only_loopback_one
 from tests.support.webhooks import receiver, redirect, status

@@ -81,7 +81,7 @@ async def test_endpoints_of_one_host_share_its_slots(database: Database) -> None
 
 
 async def test_claims_come_to_every_endpoint_when_there_are_more_than_they_can_take(database: Database) -> None:
-    """All have more waiting than they may have under way; seven at a time are taken, and then none has been left out."""
+    """All have more waiting than they may have under way; seven at a time are taken, and none is left out."""
     endpoints = [await registered(database, host=f"{number}.example") for number in range(10)]
     for endpoint in endpoints:
         await planned(database, endpoint, 50)

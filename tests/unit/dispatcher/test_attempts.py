@@ -9,7 +9,7 @@ from pipeline.dispatcher.attempts import Attempts, Keys, Ports, UnderWay
 from pipeline.errors import StateUnavailable
 from pipeline.state.records import Answer, Attempted, Delivered, Next, Outcome, PendingDelivery
 from tests.support.clock import run_virtual
-from tests.support.due import HMAC_KEY, pending
+from tests.support.attempts import HMAC_KEY, pending
 
 ANSWER = Answer(Outcome.DELIVERED, 204, None, 0.0, 0.1)
 AT_A_TIME = 3

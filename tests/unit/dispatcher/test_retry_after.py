@@ -1,5 +1,7 @@
 """Guarantees of pipeline.dispatcher.retry_after."""
 
+import time
+
 import pytest
 
 from pipeline.dispatcher.retry_after import retry_after_seconds
@@ -18,9 +20,14 @@ def test_number_is_so_many_seconds(value: str, seconds: float) -> None:
     ["Wed, 21 Oct 2026 07:30:00 GMT", "Wednesday, 21-Oct-26 07:30:00 GMT", "Wed Oct 21 07:30:00 2026"],
     ids=["today's form", "RFC 850", "asctime"],
 )
-def test_date_is_the_time_until_then(value: str) -> None:
-    """In each form that RFC 9110 has receivers understand."""
-    assert retry_after_seconds(value, None, NOW) == 120
+def test_date_is_the_time_until_then(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In each form that RFC 9110 has receivers understand, in GMT wherever we are."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    monkeypatch.undo()
+    found = retry_after_seconds(value, None, NOW)
+    time.tzset()
+    assert found == 120
 
 
 @pytest.mark.parametrize(("our_clock", "theirs"), [(NOW - 86_400, AT_NOW), (NOW + 86_400, AT_NOW), (NOW, "nonsense")])

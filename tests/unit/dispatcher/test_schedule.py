@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.dispatcher.schedule import DELAYS_SECONDS, following
 from pipeline.state.records import Abandoned, Answer, Delivered, EndpointKind, Next, Outcome, Reason, RetryAt
-from tests.support.deliveries import pending
+from tests.support.attempts import pending
 
 NOW = 1_700_000_000.0
 MIDDLE, LEAST = 0.5, 0.0

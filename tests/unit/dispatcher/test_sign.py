@@ -11,7 +11,7 @@ from replicate.webhook import InvalidSignatureError, Webhooks, WebhookSigningSec
 
 from pipeline.dispatcher.sign import new_secret, shown, signature_headers
 from pipeline.state.records import KeyKind, SigningKey
-from tests.support.deliveries import ED25519_KEY, HMAC_KEY
+from tests.support.attempts import ED25519_KEY, HMAC_KEY
 
 BODY = '{"type":"upscale.completed","data":{"label":"größer"}}'.encode()
 OTHER_KEY = SigningKey(KeyKind.HMAC, b"o" * 24, created_at=0.0)

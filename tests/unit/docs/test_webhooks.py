@@ -15,7 +15,7 @@ from pipeline.dispatcher.sign import shown, signature_headers
 from pipeline.settings import WebhookSettings
 from pipeline.state.records import Abandoned, Answer, Delivered, EndpointKind, Next, Outcome, RetryAt
 from schemas.webhooks import WebhookBody
-from tests.support.deliveries import ED25519_KEY, HMAC_KEY, pending
+from tests.support.attempts import ED25519_KEY, HMAC_KEY, pending
 
 PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 NOW = 1_700_000_000.0

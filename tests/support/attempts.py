@@ -1,4 +1,4 @@
-"""Deliveries and keys as the database hands them out."""
+"""Deliveries that are due and keys to sign them with, as plain values for one attempt."""
 
 from pipeline.state.records import Endpoint, EndpointKind, KeyKind, PendingDelivery, SigningKey
 from schemas.callbacks import WebhookEvent
