@@ -22,7 +22,7 @@ PENDING = LoggedDelivery(
     tenant="acme",
     job_id="job-7",
     event=WebhookEvent.COMPLETED,
-    url="https://example.com/hook",
+    url="https://example.com/hook?token=secret",
     created_at=NOON,
     state=DeliveryState.PENDING,
     reason=None,
@@ -113,6 +113,7 @@ def test_delivery_is_told_to_a_program() -> None:
     told = webhook_lines.delivery_document(GIVEN_UP, WELL)
     assert (told["delivery"], told["job_id"], told["event"]) == ("d-1", "job-7", "upscale.completed")
     assert (told["state"], told["reason"]) == ("abandoned", "exhausted")
+    assert told["url"] == "https://example.com/hook"
     assert told["attempts"][1] == {
         "number": 2,
         "started_at": "2027-01-15T08:00:05.000Z",
