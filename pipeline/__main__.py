@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "submit": ("pipeline.tools.submit", "send pictures, follow them, download the results"),
     "worker": ("pipeline.worker.app", "the role that upscales"),
     "dispatcher": ("pipeline.dispatcher.app", "the role that calls webhooks"),
+    "webhooks": (
+        "pipeline.tools.webhooks",
+        "endpoints and their secrets, what was delivered to them, and sending it again",
+    ),
     "topics": ("pipeline.tools.topics", "create or check the topics, and say how far behind their readers are"),
     "dlq": ("pipeline.tools.dlq", "list the records that were parked, look at them, play them again or drop them"),
     "bucket": ("pipeline.tools.bucket", "create or check our bucket"),

@@ -63,10 +63,19 @@ async def find(connection: AsyncConnection, endpoint_id: str) -> Endpoint | None
     return next(iter(await _where(connection, endpoints.c.id == endpoint_id)), None)
 
 
-async def listed(connection: AsyncConnection, tenant: str | None = None, limit: int = 1000) -> tuple[Endpoint, ...]:
-    """Endpoints of both kinds, newest first; of all tenants when none is named."""
-    ours = [] if tenant is None else [endpoints.c.tenant == tenant]
-    newest = select(endpoints).where(*ours).order_by(endpoints.c.created_at.desc(), endpoints.c.id).limit(limit)
+async def found(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Endpoint]:
+    """Those of these endpoints that there are, by id."""
+    return {endpoint.id: endpoint for endpoint in await _where(connection, endpoints.c.id.in_(ids))}
+
+
+async def listed(
+    connection: AsyncConnection, tenant: str | None = None, limit: int = 1000, *, disabled: bool = False
+) -> tuple[Endpoint, ...]:
+    """Endpoints of both kinds, newest first; of all tenants when none is named, `disabled` ones alone when asked."""
+    wanted = [] if tenant is None else [endpoints.c.tenant == tenant]
+    if disabled:
+        wanted.append(endpoints.c.disabled_at.is_not(None))
+    newest = select(endpoints).where(*wanted).order_by(endpoints.c.created_at.desc(), endpoints.c.id).limit(limit)
     return tuple(endpoint_of(row) for row in await connection.execute(newest))
 
 
