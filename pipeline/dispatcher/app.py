@@ -5,7 +5,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
-from time import time
+from time import monotonic, time
 
 import structlog
 
@@ -27,6 +27,7 @@ from pipeline.state import migrate, offsets
 from pipeline.state.database import Database, open_database
 from pipeline.storage.presign import open_public_url
 from pipeline.telemetry import health, logging, metrics
+from pipeline.telemetry.liveness import polling
 from pipeline.telemetry.loop_lag import LoopLag
 from schemas import codec
 from schemas.events import Event
@@ -61,10 +62,11 @@ async def _run(config: Settings) -> Exit:
     topics = declare(config.kafka.topic_prefix, partitions=config.kafka.partitions)
     async with AsyncExitStack() as opened:
         lag = await opened.enter_async_context(LoopLag())
-        live = {"lifecycle": life.failed, "loop": lag.stuck}
-        await opened.enter_async_context(health.serve(config.telemetry, live=live, ready={"lifecycle": life.not_ready}))
         database = await opened.enter_async_context(open_database(config.state))
         await migrate.check(database)
+        batches = _batches(config, topics, database)
+        live = {"lifecycle": life.failed, "loop": lag.stuck, "polling": polling(batches, monotonic)}
+        await opened.enter_async_context(health.serve(config.telemetry, live=live, ready={"lifecycle": life.not_ready}))
         signing = open_public_url(config.store, config.webhook.result_url_seconds)
         public_url = await opened.enter_async_context(signing)
         publisher = await opened.enter_async_context(Publisher(config.kafka))
@@ -81,7 +83,7 @@ async def _run(config: Settings) -> Exit:
             wake=attempts.wake,
             now=time,
         )
-        batches = await opened.enter_async_context(_batches(config, topics, database))
+        await opened.enter_async_context(batches)
         upkeep = Upkeep(database, say, config.telemetry.event_source, config.webhook.keep_seconds, time)
         return await serve(
             {

@@ -30,13 +30,13 @@ from pipeline.settings import Settings
 from pipeline.storage.jobs import Begun, Rules
 from pipeline.storage.sources import SourcePolicy
 from pipeline.telemetry import health, logging, metrics
+from pipeline.telemetry.liveness import polling
 from pipeline.telemetry.loop_lag import LoopLag
 from pipeline.worker import cancel, returns
 from pipeline.worker.announce import Announcer
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.claims import Claims
 from pipeline.worker.intake import Clocks, Job, accept
-from pipeline.worker.liveness import polling
 from pipeline.worker.loop import Worker
 from pipeline.worker.open_rooms import open_rooms, tested
 from pipeline.worker.outbox import Outbox

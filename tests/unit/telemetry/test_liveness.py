@@ -1,8 +1,8 @@
-"""Guarantees of pipeline.worker.liveness."""
+"""Guarantees of pipeline.telemetry.liveness."""
 
 from dataclasses import dataclass
 
-from pipeline.worker.liveness import STALLED_SECONDS, polling
+from pipeline.telemetry.liveness import STALLED_SECONDS, polling
 from tests.support.clock import FakeClock
 
 

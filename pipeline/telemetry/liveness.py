@@ -1,4 +1,4 @@
-"""What /live asks of the worker beside its event loop: the poll loop of the group must not stand still."""
+"""What /live asks beside the event loop: the poll loop of the group must not stand still."""
 
 from collections.abc import Callable
 from typing import Protocol
