@@ -25,18 +25,24 @@ class Command(Protocol):
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("pipeline.tools.demo", "upscale real photographs on this machine, broker and store included"),
-    "up": ("pipeline.tools.up", "run broker, store and worker on this machine"),
+    "up": ("pipeline.tools.up", "run broker, store, worker and dispatcher on this machine"),
     "submit": ("pipeline.tools.submit", "send pictures, follow them, download the results"),
     "worker": ("pipeline.worker.app", "the role that upscales"),
+    "dispatcher": ("pipeline.dispatcher.app", "the role that calls webhooks"),
+    "webhooks": (
+        "pipeline.tools.webhooks",
+        "endpoints and their secrets, what was delivered to them, and sending it again",
+    ),
     "topics": ("pipeline.tools.topics", "create or check the topics, and say how far behind their readers are"),
     "dlq": ("pipeline.tools.dlq", "list the records that were parked, look at them, play them again or drop them"),
     "bucket": ("pipeline.tools.bucket", "create or check our bucket"),
+    "state": ("pipeline.tools.state", "make or check the tables of the database"),
     "doctor": ("pipeline.tools.doctor", "check device, weights, broker and store"),
     "bench": ("pipeline.tools.bench", "measure the engine and the whole path beside peers"),
 }
 """Name -> (module, summary). Modules are imported only when their command is asked for."""
 
-ROLES = frozenset({"worker"})
+ROLES = frozenset({"worker", "dispatcher"})
 """Commands whose log is their output; the others print for a person, and log only what is wrong."""
 
 CANNOT_START = 1

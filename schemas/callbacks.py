@@ -19,7 +19,6 @@ class WebhookMode(StrEnum):
 class WebhookEvent(StrEnum):
     """What a webhook is called for: the `type` of the body."""
 
-    STARTED = "upscale.started"
     PROGRESS = "upscale.progress"
     COMPLETED = "upscale.completed"
     FAILED = "upscale.failed"

@@ -1,11 +1,13 @@
-"""Everything one machine needs: store, broker, topics and bucket, with all state in one folder, and a worker."""
+"""Everything one machine needs: store, broker, topics, bucket and database in one folder, worker and dispatcher."""
 
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+from pydantic import SecretStr
 
 from pipeline.embedded.broker import embedded_broker
 from pipeline.embedded.claim import claimed
@@ -13,6 +15,8 @@ from pipeline.embedded.process import LOOPBACK, Child, free_port
 from pipeline.embedded.store import embedded_store
 from pipeline.kafka.admin import administration
 from pipeline.settings import Settings, StoreSettings
+from pipeline.state.database import open_database
+from pipeline.state.migrate import migrate
 from pipeline.variables import environment
 from schemas.topics import declare
 
@@ -25,6 +29,7 @@ SESSION_TIMEOUT_MS = 2_000
 HEARTBEAT_INTERVAL_MS = 400
 WORKER_READY_SECONDS = 180.0
 """Importing torch on the first start of a slow machine takes most of it."""
+DISPATCHER_READY_SECONDS = 60.0
 STOP_MARGIN_SECONDS = 15.0
 
 
@@ -40,7 +45,7 @@ async def stack(folder: Path, config: Settings) -> AsyncIterator[Settings]:
             embedded_store(folder / "store", buckets=buckets) as store,
             embedded_broker(folder, store=store, bucket=BROKER_BUCKET) as running,
         ):
-            local = pointed_at(config, running.servers, store)
+            local = pointed_at(config, running.servers, store, folder)
             async with administration(local.kafka) as admin:
                 await admin.create(declare(local.kafka.topic_prefix, partitions=PARTITIONS).all())
             yield local
@@ -61,8 +66,35 @@ async def worker(folder: Path, local: Settings) -> AsyncIterator[Child]:
         yield child
 
 
-def pointed_at(config: Settings, servers: str, store: StoreSettings) -> Settings:
-    """`config` with the addresses of this machine's services, and timeouts that suit them."""
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A process of ours."""
+
+    child: Child
+    local: Settings
+    """What it runs with."""
+
+
+@asynccontextmanager
+async def dispatcher(folder: Path, local: Settings) -> AsyncIterator[Role]:
+    """A dispatcher of its own process, its tables made; it finishes the attempts under way when the block ends."""
+    own = local.model_copy(update={"telemetry": local.telemetry.model_copy(update={"port": free_port()})})
+    async with open_database(own.state) as database:
+        await migrate(database)
+    child = Child(
+        "dispatcher",
+        [sys.executable, "-m", "pipeline", "dispatcher"],
+        process_environment(own),
+        folder / "dispatcher.log",
+        stop_seconds=own.webhook.drain_seconds + STOP_MARGIN_SECONDS,
+    )
+    async with child:
+        await child.ready(lambda: is_ready(own), DISPATCHER_READY_SECONDS)
+        yield Role(child, own)
+
+
+def pointed_at(config: Settings, servers: str, store: StoreSettings, folder: Path) -> Settings:
+    """`config` with the addresses of this machine's services, a database in `folder`, and timeouts that suit them."""
     return config.model_copy(
         update={
             "kafka": config.kafka.model_copy(
@@ -74,6 +106,7 @@ def pointed_at(config: Settings, servers: str, store: StoreSettings) -> Settings
                 }
             ),
             "store": store,
+            "state": config.state.model_copy(update={"url": SecretStr(f"sqlite:///{folder / 'upscale.db'}")}),
             # One worker, so whoever meets a job that was begun is its heir.
             "intake": config.intake.model_copy(update={"lease_seconds": 0.0}),
             "telemetry": config.telemetry.model_copy(update={"host": LOOPBACK, "port": free_port()}),

@@ -56,7 +56,7 @@ class Reader:
         while left:
             for record in await self._next(left):
                 if record.offset < spans[TopicPartition(record.topic, record.partition)].end:
-                    yield _read(record)
+                    yield read_record(record)
             async with translated(self._settings):
                 done = {each for each in left if await self._consumer.position(each) >= spans[each].end}
             self._consumer.pause(*done)
@@ -120,7 +120,8 @@ async def record_at(settings: KafkaSettings, topic: str, partition: int, offset:
     return None
 
 
-def _read(record: ConsumerRecord) -> Record:
+def read_record(record: ConsumerRecord) -> Record:
+    """An aiokafka record in our words."""
     headers = tuple((name, value or b"") for name, value in record.headers)
     when = appended_at(record.timestamp)
     return Record(record.topic, record.partition, record.offset, record.key, record.value, headers, when)

@@ -1,13 +1,15 @@
 """Taking what is due, by any number of dispatchers: each delivery by one at a time, each endpoint within its slots."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     Column,
     ColumnElement,
+    CompoundSelect,
     Integer,
     Row,
     Select,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     func,
     select,
     true,
+    union_all,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,6 +32,9 @@ from pipeline.state.records import Endpoint, PendingDelivery
 from pipeline.state.tables import deliveries, endpoints
 from pipeline.state.waiting import due, endpoints_waiting, open_to_attempts
 from schemas.callbacks import WebhookEvent
+
+TERMS = 100
+"""Endpoints of one statement; SQLite takes at most 500 terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +138,31 @@ async def _locked(connection: AsyncConnection, wanted: Mapping[str, int], now: f
         return []
     if connection.dialect.name == Dialect.POSTGRESQL:
         return list(await connection.execute(_oldest_of_all(wanted, now)))
-    # A statement takes some 0.1 ms here, in our own process; and LIMIT cannot differ by row.
-    each = [await connection.execute(_oldest(now, key, number)) for key, number in wanted.items()]
-    return [row for rows in each for row in rows]
+    pairs = list(wanted.items())
+    rows = [
+        await connection.execute(_oldest_of_each(len(some)), {"now": now} | _numbered(some))
+        for some in (pairs[start : start + TERMS] for start in range(0, len(pairs), TERMS))
+    ]
+    return [row for each in rows for row in each]
 
 
-def _oldest(now: float, of: str | ColumnElement[str], number: int | ColumnElement[int]) -> Select[Any]:
+@lru_cache(TERMS)
+def _oldest_of_each(count: int) -> CompoundSelect[Any]:
+    """For SQLite, where LIMIT cannot differ by row. It is built once for each count: that is most of what it costs."""
+    return union_all(
+        *(
+            select(_oldest(bindparam("now"), bindparam(f"id{each}"), bindparam(f"number{each}")).subquery())
+            for each in range(count)
+        )
+    )
+
+
+def _numbered(pairs: Sequence[tuple[str, int]]) -> dict[str, str | int]:
+    ids = {f"id{index}": key for index, (key, _) in enumerate(pairs)}
+    return ids | {f"number{index}": number for index, (_, number) in enumerate(pairs)}
+
+
+def _oldest(now: float | ColumnElement[float], of: ColumnElement[str], number: ColumnElement[int]) -> Select[Any]:
     theirs = select(deliveries).where(deliveries.c.endpoint_id == of, due(now))
     return theirs.order_by(deliveries.c.due_at).limit(number).with_for_update(skip_locked=True)
 

@@ -1,5 +1,6 @@
 """From the URL in the settings to an engine: which driver, how a connection is set up, and what a person may see."""
 
+import sqlite3
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,8 @@ from pipeline.variables import variable
 SETTING = variable("state", "url")
 SQLITE_CONNECTIONS = 4
 """One writes, the others read beside it."""
+TRIES = 100
+"""To turn a new file to write-ahead logging, each after whoever is before us."""
 
 
 def address_of(settings: StateSettings) -> str:
@@ -40,9 +43,17 @@ def _url(settings: StateSettings) -> URL:
         raise InvalidSettings(wanted) from None
     if url.drivername not in ("sqlite", "postgresql"):
         raise InvalidSettings(f"{wanted}, got the scheme {url.drivername!r}")
-    if url.drivername == "sqlite" and (url.host or url.database in (None, "", ":memory:")):
-        raise InvalidSettings(f"{wanted}; several connections share the file, so it must have a name")
+    if url.drivername == "sqlite" and (url.host or url.query or url.database in (None, "", ":memory:")):
+        raise InvalidSettings(f"{wanted}; of SQLite, the name of a file and nothing else")
     return url
+
+
+def try_file(path: str) -> None:
+    """Open and close a file of SQLite; it is made when it is missing. Raises `sqlite3.Error`; blocks.
+
+    The driver leaves a thread behind when it cannot open a file, which fails in turn when the loop has ended by then.
+    """
+    sqlite3.connect(path).close()
 
 
 def _sqlite(url: URL, settings: StateSettings) -> AsyncEngine:
@@ -61,10 +72,32 @@ def _sqlite(url: URL, settings: StateSettings) -> AsyncEngine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     """Readers beside the writer; a commit survives the process, and at power loss the file stays whole."""
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        _write_ahead(cursor)
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+    except BaseException:
+        # Nobody else would: the pool does not have it yet, and its thread would outlive us.
+        connection.close()
+        raise
+
+
+def _write_ahead(cursor: Any) -> None:
+    """The first to open a file turns it to write-ahead logging, for all who come later.
+
+    Where several are first, SQLite refuses all but one without waiting; it does wait for an exclusive transaction.
+    """
+    for _ in range(TRIES):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        for statement in ("BEGIN EXCLUSIVE", "COMMIT"):
+            cursor.execute(statement)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pipeline.state.records import DeliveryState, Outcome, Reason
@@ -48,10 +48,11 @@ async def log_of(
     *,
     tenant: str | None = None,
     endpoint_id: str | None = None,
+    job_id: str | None = None,
     since: float = 0.0,
     limit: int = 100,
 ) -> tuple[LoggedDelivery, ...]:
-    """Deliveries of events since then, newest first, each with its attempts; of one tenant or endpoint where named.
+    """Deliveries of events since then, newest first, each with its attempts; of a tenant, endpoint or job where named.
 
     Who asks on behalf of a tenant names it, whatever endpoint was asked for.
     """
@@ -60,8 +61,19 @@ async def log_of(
         named.append(deliveries.c.tenant == tenant)
     if endpoint_id is not None:
         named.append(deliveries.c.endpoint_id == endpoint_id)
+    if job_id is not None:
+        named.append(deliveries.c.job_id == job_id)
+    return await _logged(connection, limit, *named)
+
+
+async def logged(connection: AsyncConnection, delivery_id: str) -> LoggedDelivery | None:
+    """The delivery of that id."""
+    return next(iter(await _logged(connection, 1, deliveries.c.id == delivery_id)), None)
+
+
+async def _logged(connection: AsyncConnection, limit: int, *which: ColumnElement[bool]) -> tuple[LoggedDelivery, ...]:
     shown = [column for column in deliveries.c if column is not deliveries.c.body]
-    newest = select(*shown).where(*named).order_by(deliveries.c.created_at.desc(), deliveries.c.id).limit(limit)
+    newest = select(*shown).where(*which).order_by(deliveries.c.created_at.desc(), deliveries.c.id).limit(limit)
     rows = (await connection.execute(newest)).all()
     made = await _attempts(connection, [row.id for row in rows])
     return tuple(_shown(row, made.get(row.id, ())) for row in rows)

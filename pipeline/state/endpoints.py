@@ -63,10 +63,19 @@ async def find(connection: AsyncConnection, endpoint_id: str) -> Endpoint | None
     return next(iter(await _where(connection, endpoints.c.id == endpoint_id)), None)
 
 
-async def listed(connection: AsyncConnection, tenant: str | None = None, limit: int = 1000) -> tuple[Endpoint, ...]:
-    """Endpoints of both kinds, newest first; of all tenants when none is named."""
-    ours = [] if tenant is None else [endpoints.c.tenant == tenant]
-    newest = select(endpoints).where(*ours).order_by(endpoints.c.created_at.desc(), endpoints.c.id).limit(limit)
+async def found(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Endpoint]:
+    """Those of these endpoints that there are, by id."""
+    return {endpoint.id: endpoint for endpoint in await _where(connection, endpoints.c.id.in_(ids))}
+
+
+async def listed(
+    connection: AsyncConnection, tenant: str | None = None, limit: int = 1000, *, disabled: bool = False
+) -> tuple[Endpoint, ...]:
+    """Endpoints of both kinds, newest first; of all tenants when none is named, `disabled` ones alone when asked."""
+    wanted = [] if tenant is None else [endpoints.c.tenant == tenant]
+    if disabled:
+        wanted.append(endpoints.c.disabled_at.is_not(None))
+    newest = select(endpoints).where(*wanted).order_by(endpoints.c.created_at.desc(), endpoints.c.id).limit(limit)
     return tuple(endpoint_of(row) for row in await connection.execute(newest))
 
 
@@ -94,7 +103,9 @@ async def origins(connection: AsyncConnection, wanted: Iterable[Origin], now: fl
 async def enable(connection: AsyncConnection, endpoint_id: str) -> Endpoint | None:
     """Call it again, as one that is well; what is due for it is attempted at once. None when there is none."""
     await connection.execute(
-        update(endpoints).where(endpoints.c.id == endpoint_id).values(disabled_at=None, disabled_reason=None, **_WELL)
+        update(endpoints)
+        .where(endpoints.c.id == endpoint_id)
+        .values(disabled_at=None, disabled_reason=None, untold=0, **_WELL)
     )
     return await find(connection, endpoint_id)
 
@@ -109,6 +120,16 @@ async def disable(connection: AsyncConnection, endpoint_id: str, reason: str, no
     )
     row = changed.one_or_none()
     return None if row is None else endpoint_of(row)
+
+
+async def untold(connection: AsyncConnection) -> list[Endpoint]:
+    """Those that dispatchers have disabled and no event has told of yet."""
+    return await _where(connection, endpoints.c.untold == 1)
+
+
+async def told(connection: AsyncConnection, ids: Collection[str]) -> None:
+    """An event has told of these."""
+    await connection.execute(update(endpoints).where(endpoints.c.id.in_(ids)).values(untold=0))
 
 
 def origin_id(tenant: str, origin: str) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, null, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pipeline.state.database import inserting
+from pipeline.state.database import among, inserting
 from pipeline.state.jobs import ENDED, JobName, JobRow, Told
 from pipeline.state.tables import jobs
 from pipeline.state.telling import next_telling
@@ -27,7 +27,7 @@ async def read_jobs(connection: AsyncConnection, names: Iterable[JobName]) -> di
     found: dict[JobName, JobRow] = {}
     for start in range(0, len(wanted), NAMES_AT_ONCE):
         some = wanted[start : start + NAMES_AT_ONCE]
-        query = select(jobs).where(tuple_(jobs.c.tenant, jobs.c.job_id).in_(some))
+        query = select(jobs).where(among(connection, (jobs.c.tenant, jobs.c.job_id), some))
         locked = query.order_by(jobs.c.tenant, jobs.c.job_id).with_for_update()
         found.update((row.name, row) for row in await fetch(connection, locked))
     return found

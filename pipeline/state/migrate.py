@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
@@ -50,14 +49,15 @@ def newest() -> str:
 
 
 def _upgrade(connection: Connection, address: str) -> bool:
-    found = _revision(connection)
+    found, script = _revision(connection), _script()
     _refuse_unknown(found, address)
-    if found == newest():
-        return False
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    return True
+    steps = list(script.iterate_revisions("head", found or "base"))
+    context = MigrationContext.configure(connection)
+    for step in reversed(steps):
+        with Operations.context(context):
+            step.module.upgrade()
+        context.stamp(script, step.revision)
+    return bool(steps)
 
 
 def _refuse_unknown(found: str | None, address: str) -> None:
@@ -71,10 +71,4 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(STEPS).replace("%", "%%"))
-    return config
+    return ScriptDirectory(str(STEPS))

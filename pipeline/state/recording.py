@@ -123,7 +123,11 @@ async def _judge(connection: AsyncConnection, made: ByEndpoint, now: float) -> t
     pairs = [(one, judged(one, made[one.id], now)) for one in map(endpoint_of, rows)]
     statement = update(endpoints).where(endpoints.c.id == bindparam("of"))
     await connection.execute(statement, [_doing(new) for _, new in pairs])
-    return tuple(new for old, new in pairs if old.disabled_at is None and new.disabled_at is not None)
+    disabled = tuple(new for old, new in pairs if old.disabled_at is None and new.disabled_at is not None)
+    # In the same transaction: should we die now, another dispatcher says so.
+    untold = update(endpoints).where(endpoints.c.id.in_([one.id for one in disabled])).values(untold=1)
+    await connection.execute(untold)
+    return disabled
 
 
 def _doing(endpoint: Endpoint) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"  # no whole answer within the deadline
     UNREACHABLE = "unreachable"  # no connection, or one that broke before the answer
     TLS = "tls"  # it did not prove its identity
+    OVERSIZED = "oversized"  # 2xx with a longer answer than we take
     PROTOCOL = "protocol"  # what it sent is not HTTP
     BLOCKED = "blocked"  # its address may not be connected to; no connection was made
 

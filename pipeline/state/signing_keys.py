@@ -41,7 +41,7 @@ async def keys_of(
 
     Writes only when an owner has no key yet: then it gets one for HMAC, the same for all who ask at that moment.
     """
-    found = await _keys(connection, {owner_of(endpoint) for endpoint in endpoints}, now, draw)
+    found = await keys_of_owners(connection, {owner_of(endpoint) for endpoint in endpoints}, now, draw)
     return {endpoint.id: found[owner_of(endpoint)] for endpoint in endpoints}
 
 
@@ -55,7 +55,7 @@ async def rotate(
     draw: Draw = secrets.token_bytes,
 ) -> SigningKey:
     """A new key. Those before it sign along for `rotation_seconds` and are then forgotten; 0 is for a leaked one."""
-    await _keys(connection, {owner}, now, draw)
+    await keys_of_owners(connection, {owner}, now, draw)
     # One at a time: whoever rotates at the same moment waits here, and then sees our new key as an older one.
     await connection.execute(select(keys.c.id).where(_of({owner})).order_by(keys.c.id).with_for_update())
     last = now + rotation_seconds
@@ -67,9 +67,10 @@ async def rotate(
     return key
 
 
-async def _keys(
-    connection: AsyncConnection, owners: AbstractSet[Owner], now: float, draw: Draw
+async def keys_of_owners(
+    connection: AsyncConnection, owners: AbstractSet[Owner], now: float, draw: Draw = secrets.token_bytes
 ) -> dict[Owner, tuple[SigningKey, ...]]:
+    """As `keys_of`, by whose they are."""
     found = await _valid(connection, owners, now)
     if missing := owners - found.keys():
         first = [_row(_first_id(owner), owner, SigningKey(KeyKind.HMAC, draw(SECRET_BYTES), now)) for owner in missing]

@@ -80,6 +80,8 @@ endpoints = Table(
     Column("created_at", Double, nullable=False),
     Column("disabled_at", Double),
     Column("disabled_reason", String(16)),
+    # Whether an event has still to say that we disabled it.
+    Column("untold", Integer, nullable=False, server_default=text("0")),
     Column("failures_in_row", Integer, nullable=False, server_default=text("0")),
     Column("failing_since", Double),
     Column("held_until", Double, nullable=False, server_default=text("0")),

@@ -28,7 +28,7 @@ def follows(webhook: Webhook | None) -> bool:
     """Whether it wants to be called before the end."""
     if webhook is None or webhook.mode is not WebhookMode.SYNC:
         return False
-    return any(webhook.wants(event) for event in (WebhookEvent.STARTED, WebhookEvent.PROGRESS))
+    return webhook.wants(WebhookEvent.PROGRESS)
 
 
 def _due(row: JobRow, now: float) -> float:

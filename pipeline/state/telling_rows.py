@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import case, null, select, tuple_, update
+from sqlalchemy import case, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pipeline.state.database import among
 from pipeline.state.job_rows import fetch, row_from
 from pipeline.state.jobs import ENDED, JobRow
 from pipeline.state.tables import jobs
@@ -34,7 +35,7 @@ async def told(connection: AsyncConnection, rows: Sequence[JobRow], now: float) 
     again = now + TELL_SECONDS
     statement = (
         update(jobs)
-        .where(tuple_(jobs.c.tenant, jobs.c.job_id, jobs.c.told).in_(seen), jobs.c.rank < ENDED)
+        .where(among(connection, (jobs.c.tenant, jobs.c.job_id, jobs.c.told), seen), jobs.c.rank < ENDED)
         .values(
             told=jobs.c.told + 1,
             told_at=now,

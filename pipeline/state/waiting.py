@@ -22,7 +22,7 @@ def endpoints_waiting(*within: ColumnElement[bool]) -> CTE:
     return waiting.union_all(select(after.scalar_subquery()).where(waiting.c.id.is_not(None)))
 
 
-def due(now: float) -> ColumnElement[bool]:
+def due(now: float | ColumnElement[float]) -> ColumnElement[bool]:
     """Deliveries that may be claimed, as far as they themselves are concerned."""
     return PENDING & (deliveries.c.due_at <= now) & (deliveries.c.claimed_until <= now)
 

@@ -40,6 +40,7 @@ class S3(Protocol):
     async def upload_part(self, **parameters: Any) -> dict[str, Any]: ...
     async def complete_multipart_upload(self, **parameters: Any) -> dict[str, Any]: ...
     async def abort_multipart_upload(self, **parameters: Any) -> dict[str, Any]: ...
+    async def generate_presigned_url(self, operation: str, **parameters: Any) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Store:
 async def connect(settings: StoreSettings) -> AsyncIterator[Store]:
     """The client, ready to be shared by all tasks; nothing is contacted yet. Raises `ServiceRefused`."""
     try:
-        client = _session(settings).client(
+        client = session_of(settings).client(
             "s3",
             endpoint_url=settings.endpoint,
             config=client_config(settings),
@@ -73,6 +74,8 @@ def client_config(settings: StoreSettings) -> AioConfig:
     """How the client behaves, whatever the machine's environment or AWS profile says."""
     return AioConfig(
         region_name=settings.region,
+        # Addresses would otherwise be signed the old way, which newer regions refuse.
+        signature_version="s3v4",
         connect_timeout=settings.connect_timeout_seconds,
         read_timeout=settings.read_timeout_seconds,
         max_pool_connections=settings.connections,
@@ -171,7 +174,7 @@ _SEALED = {
 }
 
 
-def _session(settings: StoreSettings) -> aioboto3.Session:
+def session_of(settings: StoreSettings) -> aioboto3.Session:
     """With a key of our own, shut off from the machine's AWS set-up; without, that set-up is where the key is."""
     if settings.access_key is None or settings.secret_key is None:
         return aioboto3.Session()

@@ -12,7 +12,9 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 import structlog
@@ -50,10 +52,10 @@ def system_lookup(name: str, port: int) -> list[ResolveResult]:
 class VettedResolver(AbstractResolver):
     """Resolves within a deadline, on threads of its own so that slow name servers hold up nothing else."""
 
-    def __init__(self, lookup: Lookup, vet: Vet) -> None:
+    def __init__(self, lookup: Lookup, vet: Vet, threads: int = LOOKUP_THREADS) -> None:
         self._lookup = lookup
         self._vet = vet
-        self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lookup")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="lookup")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -115,6 +117,27 @@ def _guarded_response(vet: Vet) -> type[aiohttp.ClientResponse]:
     return GuardedResponse
 
 
+def _trace_of(on_reuse: Callable[[object], None]) -> aiohttp.TraceConfig:
+    async def reused(_session: object, context: SimpleNamespace, _params: object) -> None:
+        on_reuse(context.trace_request_ctx)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(reused)
+    return trace
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """What is kept from one request to the next."""
+
+    keep_alive_seconds: float = 15.0
+    """An idle connection is kept for so long, however many there are."""
+    lookup_threads: int = LOOKUP_THREADS
+    """Names resolved at a time. One whose name servers are silent holds a thread for longer than the deadline."""
+    on_reuse: Callable[[object], None] | None = None
+    """Told when a request gets a connection that served another: called with its `trace_request_ctx`."""
+
+
 @asynccontextmanager
 async def open_egress(
     vet: Vet,
@@ -122,6 +145,7 @@ async def open_egress(
     connect_timeout_seconds: float,
     lookup: Lookup = system_lookup,
     ssl_ca_file: Path | None = None,
+    reuse: Reuse = Reuse(),
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """An HTTP client without proxies, cookies, credentials or decompression, that reaches only vetted addresses.
 
@@ -130,7 +154,7 @@ async def open_egress(
     Deadlines beside the connect timeout are the caller's; so are redirects, which must be turned off per request and
     followed by hand, each through `admit`.
     """
-    resolver = VettedResolver(lookup, vet)
+    resolver = VettedResolver(lookup, vet, reuse.lookup_threads)
     tls = ssl.create_default_context()
     if ssl_ca_file is not None:
         tls.load_verify_locations(ssl_ca_file)
@@ -138,6 +162,7 @@ async def open_egress(
         resolver=resolver,
         ssl=tls,
         socket_factory=guarded_socket_factory(vet),
+        keepalive_timeout=reuse.keep_alive_seconds,
         limit=0,  # callers bound themselves: waiting here would run down a deadline that is meant for the server
     )
     async with aiohttp.ClientSession(
@@ -148,6 +173,7 @@ async def open_egress(
         headers={"Accept-Encoding": "identity"},
         auto_decompress=False,
         trust_env=False,
+        trace_configs=None if reuse.on_reuse is None else [_trace_of(reuse.on_reuse)],
     ) as session:
         try:
             yield session

@@ -84,6 +84,17 @@ REBALANCES = Counter("upscale_rebalances_total", "Partition assignments received
 # Polls of the broker that raised. A steady rate with other partitions moving: one partition holds a record that cannot
 # be read (the log names the error); with nothing moving: the broker is gone, and the worker gives up in the end.
 POLL_FAILURES = Counter("upscale_poll_failures_total", "Polls of the broker that failed.")
+# How attempts at webhooks end. `delivered` is what receivers take; `blocked` in numbers: somebody tries our network.
+WEBHOOK_ATTEMPTS = Counter("upscale_webhook_attempts_total", "Attempts at webhooks by outcome.", ["outcome"])
+# What a receiver sees of our speed, retries left out. Above 2 s with few attempts under way: database or broker.
+WEBHOOK_FIRST_ATTEMPT_SECONDS = Histogram(
+    "upscale_webhook_first_attempt_seconds", "Time from an event to the first attempt to tell it.", buckets=SECONDS
+)
+# How long the oldest due delivery of an endpoint that may be called has waited. Rising: start more dispatchers.
+WEBHOOK_OLDEST_DUE_SECONDS = Gauge("upscale_webhook_oldest_due_seconds", "Age of the oldest delivery that is due.")
+# Endpoints that are not called any more. Each of them has an owner to be told; `upscale webhooks list` names them.
+WEBHOOK_DISABLED = Gauge("upscale_webhook_endpoints_disabled", "Endpoints that are disabled.")
+
 # How late the event loop runs. Above 50 ms something heavy runs on it; above 5 s the worker reports itself dead.
 LOOP_LAG = Histogram(
     "upscale_event_loop_lag_seconds",

@@ -1,9 +1,9 @@
-"""`upscale bench engine|path`: the engine beside upstream, and the whole path beside the engine."""
+"""`upscale bench engine|path|webhooks`: the engine beside upstream, the path beside the engine, and webhooks."""
 
 import argparse
 
 from pipeline.settings import Settings
-from pipeline.tools import bench_engine, bench_path
+from pipeline.tools import bench_engine, bench_path, bench_webhooks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,10 +13,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kinds.add_parser("engine", help="our engine against RealESRGANer, same weights and tiles")
     )
     bench_path.add_arguments(kinds.add_parser("path", help="the stream through broker and store against the engine"))
+    bench_webhooks.add_arguments(
+        kinds.add_parser("webhooks", help="how soon receivers hear of an event, and what one that hangs costs")
+    )
 
 
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Exit code 0 when the measurement was made; it never judges."""
-    if arguments.kind == "engine":
-        return bench_engine.main(arguments, config)
-    return bench_path.main(arguments, config)
+    match arguments.kind:
+        case "engine":
+            return bench_engine.main(arguments, config)
+        case "path":
+            return bench_path.main(arguments, config)
+        case _:
+            return bench_webhooks.main(arguments, config)

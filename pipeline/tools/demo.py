@@ -3,25 +3,33 @@
 import argparse
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
+from time import monotonic, time
 
 from rich.console import Console
 
-from pipeline.embedded.stack import stack, worker
+from pipeline.dispatcher.sign import shown
+from pipeline.embedded.stack import dispatcher, stack, worker
 from pipeline.settings import Settings
+from pipeline.state.database import open_database
+from pipeline.state.signing_keys import keys_of_owners
 from pipeline.telemetry.scrape import Sample, scrape, total
+from pipeline.tools.arrivals import Arrival, receiving
 from pipeline.tools.before_after import LARGEST_PIXELS, side_by_side
 from pipeline.tools.files import check_readable, make_folder
 from pipeline.tools.photographs import write_small
 from pipeline.tools.session import connect
 from pipeline.tools.submit import Asked, Ended, Picture, add_options, options_of, submit
+from schemas.callbacks import Webhook
 from schemas.events import ResultObject, UpscaleCompleted
 from schemas.options import UpscaleOptions
 from schemas.topics import Lane
 
 TENANT = "demo"
+WEBHOOK_SECONDS = 30.0
+"""How long the last webhook is waited for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,18 +53,49 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
 async def _demo(pictures: Sequence[Path], options: UpscaleOptions, folder: Path, state: Path, config: Settings) -> int:
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print("starting broker, store and worker on this machine ...")
-    async with stack(state, config) as local, worker(state, local), connect(local) as session:
+    async with (
+        stack(state, opened(config)) as local,
+        worker(state, local),
+        dispatcher(state, local),
+        connect(local) as session,
+        receiving(partial(tenant_secret, local, TENANT)) as arrivals,
+    ):
         console.print(f"broker {local.kafka.servers}, store {local.store.endpoint}, model {options.model}")
         named = [Picture(path.name, path.stem, path) for path in pictures]
         started = monotonic()
-        ended = await submit(session, named, Asked(options, TENANT, Lane.INTERACTIVE), folder / "after")
+        asked = Asked(options, TENANT, Lane.INTERACTIVE, Webhook(url=arrivals.url))
+        ended = await submit(session, named, asked, folder / "after")
         seconds = monotonic() - started
+        told = await arrivals.of({each.event.job_id for each in ended}, WEBHOOK_SECONDS)
         counts = await scrape(f"http://{local.telemetry.host}:{local.telemetry.port}/metrics")
     for each in ended:
         if isinstance(each.event, UpscaleCompleted) and each.picture.path and each.result:
             console.print(await asyncio.to_thread(look_at, each.picture.path, each.result, each.event.result, folder))
+    for arrival in told:
+        console.print(arrived(arrival))
     console.print(summary(ended, seconds, counts))
-    return 0 if all(each.result for each in ended) else 1
+    well = all(each.result for each in ended) and len(told) == len(ended) and all(each.verified for each in told)
+    return 0 if well else 1
+
+
+def opened(config: Settings) -> Settings:
+    """The receiver is on this machine, where strangers' webhooks must never lead."""
+    webhook = config.webhook.model_copy(update={"allow_http": True, "allow_private_addresses": True})
+    return config.model_copy(update={"webhook": webhook})
+
+
+async def tenant_secret(config: Settings, tenant: str) -> str:
+    """What the tenant's webhooks are signed with."""
+    async with open_database(config.state) as database, database.write() as connection:
+        owner = (tenant, None)
+        keys = await keys_of_owners(connection, {owner}, time())
+    return shown(keys[owner][0])
+
+
+def arrived(arrival: Arrival) -> str:
+    """A webhook, for a person."""
+    signature = "signature verified" if arrival.verified else "SIGNATURE WRONG"
+    return f"webhook {arrival.body.type}, {signature}, {arrival.late_seconds:.2f} s after the event"
 
 
 def look_at(before: Path, after: Path, result: ResultObject, folder: Path) -> str:

@@ -17,6 +17,7 @@ from pipeline.settings import Settings
 from pipeline.tools.display import Display
 from pipeline.tools.files import check_readable, make_folder
 from pipeline.tools.session import Session, connect
+from schemas.callbacks import Webhook
 from schemas.events import JobEvent, Tenant, UpscaleCompleted, UpscaleRequested
 from schemas.options import MetadataPolicy, OutputFormat, UpscaleOptions
 from schemas.problems import Problem, problems
@@ -43,6 +44,7 @@ class Asked:
     options: UpscaleOptions
     tenant: str
     lane: Lane
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("out"), help="folder for the results (default: out)")
     parser.add_argument("--lane", choices=[str(lane) for lane in Lane], default=str(Lane.INTERACTIVE))
     parser.add_argument("--tenant", default="default", help="on whose behalf (default: default)")
+    parser.add_argument("--webhook", metavar="URL", default=None, help="call this address when a job has ended")
     parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS", help="give up after this long")
     parser.add_argument("--json", action="store_true", help="print each event as a line of JSON instead")
     add_options(parser)
@@ -106,6 +109,14 @@ def tenant_of(arguments: argparse.Namespace) -> str:
         raise PipelineError(f"--tenant: {problems(error)[0].sentence}") from None
 
 
+def webhook_of(arguments: argparse.Namespace) -> Webhook | None:
+    """The webhook asked for. Raises `PipelineError` when it cannot be one."""
+    try:
+        return None if arguments.webhook is None else Webhook(url=arguments.webhook)
+    except ValidationError as error:
+        raise PipelineError(f"--webhook: {problems(error)[0].sentence}") from None
+
+
 def _by_argument(problem: Problem) -> str:
     """A rule that joins several options names them itself."""
     field = "-".join(problem.path).replace("_", "-")
@@ -115,7 +126,7 @@ def _by_argument(problem: Problem) -> str:
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Exit code 0 when every picture was upscaled, 1 when one was not."""
     pictures = [named(name) for name in arguments.pictures]
-    asked = Asked(options_of(arguments), tenant_of(arguments), Lane(arguments.lane))
+    asked = Asked(options_of(arguments), tenant_of(arguments), Lane(arguments.lane), webhook_of(arguments))
     make_folder(arguments.output)
     try:
         ended = asyncio.run(_submit(pictures, asked, arguments, config))
@@ -151,7 +162,9 @@ async def submit(
     jobs = {str(uuid4()): picture for picture in pictures}
     for job_id, picture in jobs.items():
         source = await session.upload(picture.path, asked.tenant) if picture.path else picture.name
-        request = UpscaleRequested(job_id=job_id, tenant=asked.tenant, source=source, options=asked.options)
+        request = UpscaleRequested(
+            job_id=job_id, tenant=asked.tenant, source=source, options=asked.options, webhook=asked.webhook
+        )
         await session.ask(request, asked.lane)
     ended: list[Ended] = []
     with Display(Console(quiet=as_json), {job_id: picture.name for job_id, picture in jobs.items()}) as display:

@@ -1,4 +1,4 @@
-"""`upscale up`: broker, store and worker on this machine, until Ctrl-C."""
+"""`upscale up`: broker, store, worker and dispatcher on this machine, until Ctrl-C."""
 
 import argparse
 import asyncio
@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.embedded.process import Child
-from pipeline.embedded.stack import stack, worker
+from pipeline.embedded.stack import dispatcher, stack, worker
 from pipeline.errors import PipelineError
 from pipeline.lifecycle import stop_requested
 from pipeline.settings import Settings
@@ -31,25 +31,34 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
 async def _up(folder: Path, config: Settings) -> int:
     # A path is printed as it is: not wrapped, and never taken for markup.
     say = partial(Console(highlight=False, markup=False, emoji=False).print, soft_wrap=True)
-    say("starting broker, store and worker ...")
-    async with stack(folder, config) as local, worker(folder, local) as child:
+    say("starting broker, store, worker and dispatcher ...")
+    async with (
+        stack(folder, config) as local,
+        dispatcher(folder, local) as dispatching,
+        worker(folder, local) as upscaling,
+    ):
         script = _write_environment(folder, local)
-        for line in where(folder, script, local):
+        for line in where(folder, script, local, dispatching.local):
             say(line)
-        await until_stopped(child)
+        await until_stopped(upscaling, dispatching.child)
         say("stopping: jobs in hand are finished first; Ctrl-C again gives them up")
     return 0
 
 
-async def until_stopped(child: Child) -> None:
-    """Return when a signal says stop. Raises `PipelineError` when the child ends by itself before."""
+async def until_stopped(*children: Child) -> None:
+    """Return when a signal says stop. Raises `PipelineError` when one of the children ends by itself before."""
     async with stop_requested() as stop:
-        ended, stopping = asyncio.create_task(child.ended()), asyncio.create_task(stop.wait())
-        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopping.done():
-            stopping.cancel()
-            raise PipelineError(f"the {child.name} ended by itself with status {ended.result()}; see {child.log_path}")
-        ended.cancel()
+        ended = {asyncio.create_task(child.ended()): child for child in children}
+        stopping = asyncio.create_task(stop.wait())
+        done, left = await asyncio.wait({*ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        if stopping in done:
+            return
+        task = done.pop()
+        raise PipelineError(
+            f"the {ended[task].name} ended by itself with status {task.result()}; see {ended[task].log_path}"
+        )
 
 
 def _write_environment(folder: Path, local: Settings) -> Path:
@@ -62,12 +71,13 @@ def _write_environment(folder: Path, local: Settings) -> Path:
     return script
 
 
-def where(folder: Path, script: Path, local: Settings) -> list[str]:
+def where(folder: Path, script: Path, local: Settings, dispatching: Settings) -> list[str]:
     """Where everything is, and what to type next, a line each."""
     return [
         f"broker   {local.kafka.servers}",
         f"store    {local.store.endpoint}  bucket {local.store.bucket}",
         f"worker   http://{local.telemetry.host}:{local.telemetry.port}/ready  /live  /metrics",
+        f"webhooks http://{dispatching.telemetry.host}:{dispatching.telemetry.port}/ready  /live  /metrics",
         f"state    {folder}",
         f"\nin another terminal:  . {shlex.quote(str(script))}  &&  upscale submit PICTURE",
     ]

@@ -9,6 +9,9 @@ from pipeline.storage.jobs import JobKey
 
 T = TypeVar("T")
 
+REMEMBERED = 100_000
+"""Cancellations that a worker keeps in mind, some 20 MB at most; older ones were acted on long ago."""
+
 
 class Running:
     """One event loop. After a rebalance a worker may be handed a record whose job it is still doing."""
@@ -17,6 +20,8 @@ class Running:
         self._settling: dict[JobKey, asyncio.Future[bool]] = {}
         self._doing: dict[JobKey, asyncio.Task[Any]] = {}
         self._called_off: set[JobKey] = set()
+        self._unwanted: dict[tuple[str, str], None] = {}
+        """Tenant and id of jobs that were called off, oldest first."""
 
     async def once(self, key: JobKey, settle: Callable[[], Awaitable[T]], twin: T) -> T:
         """What `settle` gives; `twin` when the same job was being settled already, and that has gone well.
@@ -38,7 +43,14 @@ class Running:
             over.set_result(gone_well)
 
     async def do(self, key: JobKey, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, which `call_off` ends with `CalledOff`."""
+        """The result of `work`, which `call_off` ends with `CalledOff`, also when it came first.
+
+        A job whose worker has just died looks busy to all others when it is called off; its heir must know of it. What
+        an operator plays again is wanted again.
+        """
+        if not key.replay and (key.tenant, key.job_id) in self._unwanted:
+            work.close()
+            raise CalledOff("the caller wants no result any more")
         task = asyncio.ensure_future(work)
         self._doing[key] = task
         try:
@@ -53,7 +65,10 @@ class Running:
             del self._doing[key]
 
     def call_off(self, tenant: str, job_id: str) -> bool:
-        """End the job's work, in whichever generation; whether there was any."""
+        """End the job's work, in whichever generation; whether there was any. It does not begin here again."""
+        self._unwanted[tenant, job_id] = None
+        if len(self._unwanted) > REMEMBERED:
+            del self._unwanted[next(iter(self._unwanted))]
         found = [key for key in self._doing if (key.tenant, key.job_id) == (tenant, job_id)]
         for key in found:
             self._called_off.add(key)

@@ -1,8 +1,10 @@
-"""Which addresses the process tried to connect to, seen where the interpreter calls the kernel."""
+"""Which addresses the process tried to connect to: seen where the interpreter calls the kernel, and by who listens."""
 
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 
 _watchers: list[list[str]] = []
 
@@ -26,3 +28,29 @@ def recorded_connects() -> Iterator[list[str]]:
         yield seen
     finally:
         _watchers.remove(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Listens on every address of this machine, loopback and inner ones included, and answers nobody."""
+
+    port: int
+    _socket: socket.socket
+
+    def connections(self) -> int:
+        """How many were made since the last time it was asked; the kernel has completed them by itself."""
+        count = 0
+        while True:
+            try:
+                self._socket.accept()[0].close()
+            except BlockingIOError:
+                return count
+            count += 1
+
+
+@contextmanager
+def listening_everywhere() -> Iterator[Listener]:
+    """A listener on IPv4 and IPv6."""
+    with closing(socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)) as listens:
+        listens.setblocking(False)
+        yield Listener(listens.getsockname()[1], listens)

@@ -54,8 +54,8 @@ async def proxied_deployment(folder: Path, *, seed: int = 0) -> AsyncIterator[Pr
         faulty_store(store.endpoint or "", seed=seed) as store_line,
         proxied_broker(folder, seed=seed) as (broker, broker_line),
     ):
-        direct = pointed_at(CONFIG, broker.servers, store)
+        direct = pointed_at(CONFIG, broker.servers, store, folder)
         async with administration(direct.kafka) as admin:
             await admin.create(declare(direct.kafka.topic_prefix, partitions=PARTITIONS).all())
-        workers = pointed_at(CONFIG, broker.servers, store.model_copy(update={"endpoint": store_line.url}))
+        workers = pointed_at(CONFIG, broker.servers, store.model_copy(update={"endpoint": store_line.url}), folder)
         yield ProxiedDeployment(direct, workers, broker_line, store_line)

@@ -132,7 +132,15 @@ def names(folder: Path) -> list[str]:
 def test_up_says_where_everything_is(first_life: FirstLife, folder: Path) -> None:
     """Broker, store, worker and state, and what to type next."""
     lines = first_life.said.splitlines()
-    assert [line.split()[0] for line in lines if line] == ["starting", "broker", "store", "worker", "state", "in"]
+    assert [line.split()[0] for line in lines if line] == [
+        "starting",
+        "broker",
+        "store",
+        "worker",
+        "webhooks",
+        "state",
+        "in",
+    ]
     assert lines[-1] == f"in another terminal:  . {folder / 'state' / 'env'}  &&  upscale submit PICTURE"
 
 

@@ -3,7 +3,6 @@
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 
 import aiohttp
 import pytest
@@ -12,7 +11,6 @@ from aiohttp.abc import ResolveResult
 from pipeline.errors import JobFailed
 from pipeline.settings import FetchSettings
 from pipeline.storage import egress
-from pipeline.storage.addresses import vet
 from pipeline.storage.egress import AddressRefused, Lookup, Vet, guarded_socket_factory, open_egress, system_lookup
 from pipeline.storage.urls import NOT_PUBLIC
 from pipeline.storage.web import fetch_web
@@ -20,33 +18,9 @@ from schemas.failures import FailureCode
 from tests.support.connects import recorded_connects
 from tests.support.forbidden import FORBIDDEN, as_host
 from tests.support.hostile_http import HostileServer, answer, hostile_server, redirect
+from tests.support.lookups import answers, only_loopback_one, strict
 
 NAME = "pictures.example"
-strict = partial(vet, allow_private=False)
-
-
-def answers(*addresses: str) -> Lookup:
-    """A resolver that knows one answer."""
-
-    def lookup(name: str, port: int) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=name,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=0,
-            )
-            for address in addresses
-        ]
-
-    return lookup
-
-
-def only_loopback_one(address: str) -> str | None:
-    """The real table, but for the one address where the test's server stands in for the Internet."""
-    return None if address == "127.0.0.1" else strict(address)
 
 
 @asynccontextmanager

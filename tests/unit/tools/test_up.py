@@ -38,6 +38,6 @@ async def test_signal_ends_the_wait_while_the_worker_runs(tmp_path: Path, number
 def test_places_are_told_so_that_a_shell_takes_them_as_they_are() -> None:
     """A folder with a space in its name is quoted in what is to be typed."""
     local = Settings(store=StoreSettings(endpoint="http://127.0.0.1:8333"))
-    lines = where(Path("/my state"), Path("/my state/env"), local)
+    lines = where(Path("/my state"), Path("/my state/env"), local, local)
     assert lines[1] == "store    http://127.0.0.1:8333  bucket upscale"
     assert lines[-1].endswith("  . '/my state/env'  &&  upscale submit PICTURE")

@@ -77,6 +77,16 @@ async def test_job_that_another_worker_has_is_left_to_it() -> None:
     assert here.said == []
 
 
+async def test_job_that_another_worker_died_with_is_not_done_by_its_heir() -> None:
+    """While the dead one's lease runs everybody leaves the job to it, so nobody ends it when it is called off."""
+    here = Deployment()
+    await here.claims_of("dead").begin(KEY)
+    await here.cancel()
+    with pytest.raises(CalledOff):
+        await here.running.do(KEY, asyncio.sleep(0))
+    assert await here.running.do(JobKey("acme", "job-1", replay=1), asyncio.sleep(0, "played again")) == "played again"
+
+
 async def test_calling_off_again_says_nothing_again() -> None:
     """The topic is read from its start by each worker that starts, so all of it repeats."""
     here = Deployment()

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.errors import CalledOff, ShuttingDown
 from pipeline.storage.jobs import JobKey
+from pipeline.worker import running as running_module
 from pipeline.worker.running import Running
 
 KEY = JobKey("acme", "job-1")
@@ -121,10 +122,23 @@ async def test_worker_that_stops_cancels_a_job_without_calling_it_off() -> None:
         await doing
 
 
-async def test_calling_off_what_is_not_here_does_nothing_now_or_later() -> None:
-    """The same job may be asked for again and is done then."""
+async def test_calling_off_what_is_not_here_ends_nothing_and_keeps_it_from_beginning() -> None:
+    """Jobs of the same name belong to others when their tenant is another one."""
     running, work = Running(), Work()
     assert not running.call_off("acme", "job-1")
+    with pytest.raises(CalledOff):
+        await running.do(KEY, work())
+    work.finish.set()
+    assert await running.do(JobKey("zeta", "job-1"), work()) == "done"
+
+
+async def test_only_so_many_cancellations_are_kept_in_mind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker lives for months; the oldest go first."""
+    monkeypatch.setattr(running_module, "REMEMBERED", 2)
+    running, work = Running(), Work()
+    for name in ("job-1", "job-2", "job-3"):
+        running.call_off("acme", name)
     work.finish.set()
     assert await running.do(KEY, work()) == "done"
-    assert not running.call_off("acme", "job-1")
+    with pytest.raises(CalledOff):
+        await running.do(JobKey("acme", "job-2"), work())

@@ -72,6 +72,7 @@ def _endpoints() -> None:
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("disabled_at", sa.Double()),
         sa.Column("disabled_reason", sa.String(length=16)),
+        sa.Column("untold", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("failures_in_row", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("failing_since", sa.Double()),
         sa.Column("held_until", sa.Double(), server_default=sa.text("0"), nullable=False),

@@ -1,0 +1,112 @@
+"""Builds and wires the dispatcher; owns no logic."""
+
+import argparse
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import AsyncExitStack
+from time import time
+
+import structlog
+
+from pipeline import __version__
+from pipeline.dispatcher.attempts import Attempts
+from pipeline.dispatcher.deliver import open_deliverer, url_policy
+from pipeline.dispatcher.intake import Intake
+from pipeline.dispatcher.serve import serve
+from pipeline.dispatcher.tell import Teller
+from pipeline.dispatcher.upkeep import Upkeep
+from pipeline.dispatcher.work import DeliveryWork
+from pipeline.errors import PipelineError
+from pipeline.kafka.batches import Batches
+from pipeline.kafka.offsets import Partition
+from pipeline.kafka.publish import Publisher
+from pipeline.lifecycle import Exit, Lifecycle
+from pipeline.settings import Settings
+from pipeline.state import migrate, offsets
+from pipeline.state.database import Database, open_database
+from pipeline.storage.presign import open_public_url
+from pipeline.telemetry import health, logging, metrics
+from pipeline.telemetry.loop_lag import LoopLag
+from schemas import codec
+from schemas.events import Event
+from schemas.topics import Topics, declare
+
+RECORDS_AT_ONCE = 200
+
+log = structlog.get_logger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`upscale dispatcher` takes no arguments: everything about it is a setting."""
+    del parser
+
+
+def main(arguments: argparse.Namespace, config: Settings) -> int:
+    """Run until a signal says stop; returns one of `Exit`. Raises `PipelineError` when it cannot start."""
+    del arguments
+    logging.configure(config.telemetry)
+    metrics.BUILD_INFO.labels(__version__, "none", "none").set(1)
+    try:
+        return asyncio.run(_run(config))
+    except PipelineError:
+        raise
+    except Exception:
+        log.exception("dispatcher_crashed")
+        return Exit.INTERNAL
+
+
+async def _run(config: Settings) -> Exit:
+    life = Lifecycle()
+    topics = declare(config.kafka.topic_prefix, partitions=config.kafka.partitions)
+    async with AsyncExitStack() as opened:
+        lag = await opened.enter_async_context(LoopLag())
+        live = {"lifecycle": life.failed, "loop": lag.stuck}
+        await opened.enter_async_context(health.serve(config.telemetry, live=live, ready={"lifecycle": life.not_ready}))
+        database = await opened.enter_async_context(open_database(config.state))
+        await migrate.check(database)
+        signing = open_public_url(config.store, config.webhook.result_url_seconds)
+        public_url = await opened.enter_async_context(signing)
+        publisher = await opened.enter_async_context(Publisher(config.kafka))
+        deliver = await opened.enter_async_context(open_deliverer(config.webhook))
+        attempts = Attempts(DeliveryWork(database, deliver, config.webhook, random.random, time).ports())
+        say = _saying(publisher, topics)
+        policy = url_policy(config.webhook)
+        intake = Intake(
+            database=database,
+            policy=policy,
+            public_url=public_url,
+            say=say,
+            event_source=config.telemetry.event_source,
+            wake=attempts.wake,
+            now=time,
+        )
+        batches = await opened.enter_async_context(_batches(config, topics, database))
+        upkeep = Upkeep(database, say, config.telemetry.event_source, config.webhook.keep_seconds, time)
+        return await serve(
+            {
+                "taking events": lambda stopping: batches.run(intake.take, stopping),
+                "attempting": attempts.run,
+                "telling progress": Teller(database, policy, attempts.wake, time).run,
+                "upkeep": upkeep.run,
+            },
+            life,
+            drain_seconds=config.webhook.drain_seconds,
+        )
+
+
+def _batches(config: Settings, topics: Topics, database: Database) -> Batches:
+    async def places(_: Collection[Partition]) -> dict[tuple[str, int], int]:
+        async with database.read() as connection:
+            return await offsets.read_offsets(connection)
+
+    kafka = config.kafka.model_copy(update={"group": config.webhook.group})
+    names = [*(topic.name for topic in topics.requests.values()), topics.events.name]
+    return Batches(kafka, names, places, most=RECORDS_AT_ONCE)
+
+
+def _saying(publisher: Publisher, topics: Topics) -> Callable[[Event], Awaitable[None]]:
+    async def say(event: Event) -> None:
+        await publisher.publish(topics.events.name, codec.encode(event))
+
+    return say

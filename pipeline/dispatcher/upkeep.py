@@ -1,0 +1,90 @@
+"""What the dispatcher does beside delivering: gauges, telling of disabled endpoints, and throwing away what is old."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from pipeline.errors import PipelineError
+from pipeline.kafka.commits import wait_until
+from pipeline.state import deliveries, endpoints
+from pipeline.state.database import Database
+from pipeline.state.records import Endpoint
+from pipeline.state.waiting import disabled_count, oldest_due
+from pipeline.telemetry import metrics
+from schemas.events import Event, WebhookEndpointDisabled, event_from
+
+log = structlog.get_logger()
+
+TURN_SECONDS = 2.0
+PRUNE_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """Runs beside the attempts."""
+
+    database: Database
+    say: Callable[[Event], Awaitable[None]]
+    """Publish an event; returns when the broker has it."""
+    event_source: str
+    keep_seconds: float
+    now: Callable[[], float]
+    """Unix seconds."""
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until `stopping`. What fails is tried again at the next turn."""
+        pruned = float("-inf")
+        while not stopping.is_set():
+            try:
+                await self.measure()
+                await self.announce()
+                if self.now() - pruned > PRUNE_SECONDS:
+                    await self.prune()
+                    pruned = self.now()
+            except PipelineError as error:
+                log.warning("upkeep_failed", error=str(error))
+            await wait_until(stopping, TURN_SECONDS)
+
+    async def measure(self) -> None:
+        """Set the gauges."""
+        async with self.database.read() as connection:
+            oldest = await oldest_due(connection, self.now())
+            metrics.WEBHOOK_DISABLED.set(await disabled_count(connection))
+        metrics.WEBHOOK_OLDEST_DUE_SECONDS.set(0.0 if oldest is None else max(0.0, self.now() - oldest))
+
+    async def announce(self) -> None:
+        """Say of each endpoint that was disabled that it is, and only then write down that it was said."""
+        async with self.database.read() as connection:
+            untold = await endpoints.untold(connection)
+        for endpoint in untold:
+            event = disabled_event(endpoint)
+            at = datetime.fromtimestamp(endpoint.disabled_at or self.now(), UTC)
+            # Each disabling is one event: an endpoint that was enabled again may be disabled anew.
+            transition = f"{event.type}/{endpoint.disabled_at}"
+            await self.say(event_from(event, source=self.event_source, time=at, transition=transition))
+            log.warning("endpoint_disabled", endpoint=endpoint.id, reason=endpoint.disabled_reason)
+        if untold:
+            async with self.database.write() as connection:
+                await endpoints.told(connection, [endpoint.id for endpoint in untold])
+
+    async def prune(self) -> None:
+        """Throw away deliveries that ended long ago."""
+        async with self.database.write() as connection:
+            gone = await deliveries.prune(connection, self.now() - self.keep_seconds)
+        log.info("deliveries_pruned", count=gone)
+
+
+def disabled_event(endpoint: Endpoint) -> WebhookEndpointDisabled:
+    """What its owner, and operators, are told."""
+    since = endpoint.health.failing_since
+    return WebhookEndpointDisabled.model_validate(
+        {
+            "tenant": endpoint.tenant,
+            "endpoint_id": endpoint.id,
+            "reason": endpoint.disabled_reason,
+            "failing_since": None if since is None else datetime.fromtimestamp(since, UTC),
+        }
+    )

@@ -1,0 +1,90 @@
+"""What the attempts act through: the database, and one attempt after the other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from pipeline.dispatcher import schedule
+from pipeline.dispatcher.attempts import Keys, Ports, UnderWay
+from pipeline.dispatcher.deliver import Deliver
+from pipeline.settings import WebhookSettings
+from pipeline.state import claims, recording, signing_keys
+from pipeline.state.claims import Room
+from pipeline.state.database import Database
+from pipeline.state.records import Answer, Attempted, Next, PendingDelivery
+from pipeline.telemetry import metrics
+from pipeline.telemetry.stage import stage
+from schemas.stages import Stage
+
+log = structlog.get_logger()
+
+CLAIM_MARGIN_SECONDS = 30.0
+"""A claim outlasts its attempt by this: time to write down what came of it."""
+
+
+@dataclass(slots=True)
+class DeliveryWork:
+    """The ports of `Attempts`, for real."""
+
+    database: Database
+    send: Deliver
+    settings: WebhookSettings
+    chance: Callable[[], float]
+    """From [0, 1), for the jitter of the schedule."""
+    now: Callable[[], float]
+    """Unix seconds."""
+    start: str = ""
+    """Where the next claim looks first."""
+
+    def ports(self) -> Ports:
+        return Ports(claim=self.claim, deliver=self.deliver, decide=self.decide, record=self.record)
+
+    async def claim(self, under_way: UnderWay) -> Sequence[tuple[PendingDelivery, Keys]]:
+        """What there is room for, with its keys."""
+        number = self.settings.concurrency - under_way.total
+        if number <= 0:
+            return []
+        room = Room(
+            number=number,
+            per_endpoint=self.settings.endpoint_concurrency,
+            per_host=self.settings.host_concurrency,
+            busy=under_way.endpoints,
+            busy_hosts=under_way.hosts,
+            start=self.start,
+        )
+        lease = self.settings.attempt_timeout_seconds + CLAIM_MARGIN_SECONDS
+        now = self.now()
+        async with self.database.write() as connection:
+            claimed = await claims.claim(connection, room, now, lease)
+            endpoints = {each.endpoint.id: each.endpoint for each in claimed.deliveries}
+            keys = await signing_keys.keys_of(connection, endpoints.values(), now)
+        self.start = claimed.start
+        return [(each, keys[each.endpoint.id]) for each in claimed.deliveries]
+
+    async def deliver(self, delivery: PendingDelivery, keys: Keys) -> Answer:
+        """One attempt, counted."""
+        if delivery.number == 1:
+            metrics.WEBHOOK_FIRST_ATTEMPT_SECONDS.observe(max(0.0, self.now() - delivery.created_at))
+        with stage(Stage.DELIVER):
+            answer = await self.send(delivery, keys)
+        metrics.WEBHOOK_ATTEMPTS.labels(answer.outcome).inc()
+        log.info(
+            "attempt",
+            message_id=delivery.message_id,
+            endpoint=delivery.endpoint.id,
+            number=delivery.number,
+            outcome=str(answer.outcome),
+            status=answer.status,
+            seconds=round(answer.seconds, 4),
+        )
+        return answer
+
+    def decide(self, delivery: PendingDelivery, answer: Answer) -> Next:
+        """What follows from an answer."""
+        return schedule.following(delivery, answer, self.now(), self.chance())
+
+    async def record(self, attempted: Sequence[Attempted]) -> None:
+        """Write down what came of attempts, and what follows."""
+        async with self.database.write() as connection:
+            await recording.record(connection, attempted, self.now())

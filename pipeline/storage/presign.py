@@ -1,0 +1,66 @@
+"""Addresses of results that whoever has them may read for a while."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+
+from pipeline.errors import PipelineError
+from pipeline.settings import StoreSettings
+from pipeline.storage.client import Store, connect, explain, session_of
+
+PublicUrl = Callable[[str], Awaitable[str]]
+"""From `s3://bucket/key` to what a receiver is given. Raises `PipelineError` when there is nothing to sign with."""
+
+_KEY = "key"
+
+
+@asynccontextmanager
+async def open_public_url(settings: StoreSettings, seconds: int) -> AsyncIterator[PublicUrl]:
+    """Addresses that can be read for `seconds`, at most a week; 0 gives out the `s3://` ones themselves.
+
+    Signing contacts nobody but, now and then, whoever lends credentials; an address signed with lent ones ends when
+    they do. Raises `ServiceRefused` for settings that lead to no store.
+    """
+    async with connect(settings) as store:
+        yield _Signer(store, seconds).sign if seconds else _as_it_is
+
+
+async def _as_it_is(url: str) -> str:
+    return url
+
+
+class _Signer:
+    """The library's own `generate_presigned_url` works out the bucket's address anew for each key, for 0.3 ms."""
+
+    def __init__(self, store: Store, seconds: int) -> None:
+        self._store = store
+        self._seconds = seconds
+        self._session = session_of(store.settings)
+        self._buckets: dict[str, str] = {}
+
+    async def sign(self, url: str) -> str:
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        try:
+            if bucket not in self._buckets:
+                self._buckets[bucket] = await self._address(bucket)
+            request = AWSRequest("GET", self._buckets[bucket] + quote(key, safe="/~"))
+            credentials = await self._session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            frozen = await credentials.get_frozen_credentials()
+            S3SigV4QueryAuth(frozen, "s3", self._store.settings.region, expires=self._seconds).add_auth(request)
+            return str(request.url)
+        except BotoCoreError as error:
+            raise self._explained(error) from error
+
+    async def _address(self, bucket: str) -> str:
+        """What comes before the key."""
+        signed = await self._store.s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": _KEY})
+        return signed.partition("?")[0].removesuffix(_KEY)
+
+    def _explained(self, error: BotoCoreError) -> PipelineError:
+        return explain(error, self._store.settings)

@@ -1,0 +1,203 @@
+"""`upscale bench webhooks`: how soon receivers hear of an event, and what a receiver that hangs costs the others.
+
+Completion events come at a steady rate from a broker on this machine that keeps them in memory; each tenant has one
+endpoint, all at one local receiver in a process of its own. Two rounds: all endpoints answer at once; then one in ten
+never does.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import time
+from uuid import uuid4
+
+import aiohttp
+from pydantic import SecretStr
+
+from pipeline.embedded.broker import embedded_broker
+from pipeline.embedded.process import LOOPBACK, Child, free_port, listens
+from pipeline.embedded.stack import dispatcher, pointed_at, process_environment
+from pipeline.kafka.admin import administration
+from pipeline.kafka.publish import Publisher
+from pipeline.settings import Settings, StoreSettings
+from pipeline.state import endpoints
+from pipeline.state.database import open_database
+from pipeline.state.endpoints import NewEndpoint
+from pipeline.telemetry.scrape import scrape, total
+from schemas import codec
+from schemas.codec import Message
+from schemas.events import Event, Provenance, ResultObject, UpscaleCompleted, event_from
+from schemas.options import OutputFormat
+from schemas.topics import Topics, declare
+
+TICK_SECONDS = 0.01
+BEHIND_SECONDS = 40.0
+"""How long the last deliveries are waited for; those that hang take 30."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round showed; seconds from event to arrival, of the endpoints that answer."""
+
+    asked: int
+    arrived: int
+    p50: float
+    p95: float
+    cpu: float
+    """Processor seconds of the dispatcher."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `upscale bench webhooks`."""
+    parser.add_argument("--rate", type=int, default=1000, help="deliveries a second (default: 1000)")
+    parser.add_argument("--seconds", type=int, default=60, help="length of a round (default: 60)")
+    parser.add_argument("--endpoints", type=int, default=10, help="endpoints (default: 10)")
+
+
+def main(arguments: argparse.Namespace, config: Settings) -> int:
+    """Exit code 0 when it was measured."""
+    with TemporaryDirectory(prefix="upscale-bench-") as state:
+        quick, hanging = asyncio.run(_measure(arguments, Path(state), config))
+    print(f"{arguments.rate} deliveries a second for {arguments.seconds} s to {arguments.endpoints} endpoints")
+    for name, each in (("all answer", quick), ("one in ten hangs", hanging)):
+        print(f"{name:17} {each.arrived} of {each.asked} arrived, p50 {each.p50:.3f} s, p95 {each.p95:.3f} s", end="")
+        print(f", {each.cpu / each.arrived * 1e6:.0f} us of processor each")
+    print(f"p95 of the others, one in ten hanging / none: {hanging.p95 / quick.p95:.2f}")
+    return 0
+
+
+async def _measure(arguments: argparse.Namespace, state: Path, config: Settings) -> tuple[Round, Round]:
+    results = []
+    for number, hanging in enumerate((0, max(1, arguments.endpoints // 10))):
+        folder = state / str(number)
+        folder.mkdir()
+        # Each round has a broker and a database of its own: what hangs in one is not retried in the next.
+        async with (
+            _broker(folder, config) as local,
+            _receiver(folder, arguments.endpoints) as port,
+            dispatcher(folder, local) as dispatching,
+            Publisher(local.kafka) as publisher,
+        ):
+            tenants = await _register(local, port, arguments.endpoints, hanging)
+            url = f"http://{LOOPBACK}:{dispatching.local.telemetry.port}/metrics"
+            before = await _cpu(url)
+            asked = await _round(publisher, _topics(local).events.name, tenants, arguments)
+            found = await _arrived(port)
+            results.append(judged(asked, found, await _cpu(url) - before))
+    return results[0], results[1]
+
+
+@asynccontextmanager
+async def _broker(folder: Path, config: Settings) -> AsyncIterator[Settings]:
+    """Topics in memory: a broker that wrote them to a store beside it would have half a processor to itself."""
+    opened = config.webhook.model_copy(update={"allow_http": True, "allow_private_addresses": True})
+    store = StoreSettings(endpoint="http://127.0.0.1:1", access_key="bench", secret_key=SecretStr("bench"))
+    async with embedded_broker(folder) as broker:
+        local = pointed_at(config.model_copy(update={"webhook": opened}), broker.servers, store, folder)
+        async with administration(local.kafka) as admin:
+            await admin.create(_topics(local).all())
+        yield local
+
+
+def _topics(local: Settings) -> Topics:
+    return declare(local.kafka.topic_prefix, partitions=local.kafka.partitions)
+
+
+@asynccontextmanager
+async def _receiver(folder: Path, count: int) -> AsyncIterator[int]:
+    port = free_port()
+    argv = [sys.executable, "-m", "pipeline.tools.receiver", str(port), str(count)]
+    async with Child("receiver", argv, process_environment(Settings()), folder / "receiver.log") as child:
+        await child.ready(lambda: listens(port), 30.0)
+        yield port
+
+
+async def _register(local: Settings, port: int, count: int, hanging: int) -> list[str]:
+    """The tenants, one endpoint each. Each has a host of its own, as those of strangers have."""
+    tenants = [f"bench-{each}" for each in range(count)]
+    async with open_database(local.state) as database, database.write() as connection:
+        for index, tenant in enumerate(tenants):
+            path = f"/hang/{index}" if index < hanging else f"/{index}"
+            await endpoints.register(connection, NewEndpoint(tenant, f"http://127.0.0.{index + 1}:{port}{path}"), 0.0)
+    return tenants
+
+
+async def _round(publisher: Publisher, topic: str, tenants: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Say events at a steady rate, in bursts of `TICK_SECONDS`; how many."""
+    rate: int = arguments.rate
+    asked, said = int(rate * arguments.seconds), 0
+    templates = {tenant: codec.encode(completion(tenant)) for tenant in tenants}
+    started, pending = time(), set[asyncio.Task[None]]()
+    while said < asked:
+        due = min(asked, int((time() - started) * rate) + 1)
+        for number in range(said, due):
+            task = asyncio.create_task(_say(publisher, topic, templates[tenants[number % len(tenants)]]))
+            pending.add(task)
+            task.add_done_callback(pending.discard)
+        said = due
+        await asyncio.sleep(TICK_SECONDS)
+    await asyncio.gather(*pending)
+    return asked
+
+
+async def _arrived(port: int) -> dict[str, list[float]]:
+    """For each path how late its calls came, when no more come."""
+    deadline, told = time() + BEHIND_SECONDS, dict[str, list[float]]()
+    async with aiohttp.ClientSession() as client:
+        while time() < deadline:
+            before = {path: len(late) for path, late in told.items()}
+            async with client.get(f"http://{LOOPBACK}:{port}/latencies") as answer:
+                told = await answer.json(content_type=None)
+            if before == {path: len(late) for path, late in told.items()}:
+                break
+            await asyncio.sleep(2.0)
+    return told
+
+
+def judged(asked: int, found: Mapping[str, Sequence[float]], cpu: float) -> Round:
+    """What a round showed."""
+    quick = [late for path, some in found.items() if not path.startswith("/hang") for late in some]
+    arrived = sum(map(len, found.values()))
+    return Round(asked, arrived, statistics.median(quick), statistics.quantiles(quick, n=20)[-1], cpu)
+
+
+async def _cpu(url: str) -> float:
+    return total(await scrape(url), "process_cpu_seconds_total")
+
+
+async def _say(publisher: Publisher, topic: str, template: Message) -> None:
+    """A copy of the event for a job of its own, now; cheap, for the processors are there for what is measured."""
+    job, now = str(uuid4()).encode(), datetime.now(UTC).isoformat().encode()
+    changed = {"ce_id": job, "ce_subject": job, "ce_partitionkey": job, "ce_time": now}
+    headers = tuple((name, changed.get(name, value)) for name, value in template.headers)
+    value = template.value.replace(template.key, job)
+    await publisher.send(topic, key=job, value=value, headers=headers)
+
+
+def completion(tenant: str) -> Event:
+    """The end of some job."""
+    job = str(uuid4())
+    data = UpscaleCompleted(
+        job_id=job,
+        tenant=tenant,
+        result=ResultObject(
+            url=f"s3://upscale/results/{tenant}/{job}/0.png",
+            sha256="0" * 64,
+            size=5_000_000,
+            format=OutputFormat.PNG,
+            width=2000,
+            height=2000,
+        ),
+        provenance=Provenance(model="bench", weights_sha256="0" * 64, precision="fp32", version="0"),
+        source_width=500,
+        source_height=500,
+        processing_seconds=1.0,
+    )
+    return event_from(data, source="/bench", time=datetime.now(UTC))

@@ -1,0 +1,140 @@
+"""Guarantees of pipeline.dispatcher.attempts, in virtual time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from pipeline.dispatcher.attempts import Attempts, Keys, Ports, UnderWay
+from pipeline.errors import StateUnavailable
+from pipeline.state.records import Answer, Attempted, Delivered, Next, Outcome, PendingDelivery
+from tests.support.attempts import HMAC_KEY, pending
+from tests.support.clock import run_virtual
+
+ANSWER = Answer(Outcome.DELIVERED, 204, None, 0.0, 0.1)
+AT_A_TIME = 3
+
+
+def delivery(name: str) -> PendingDelivery:
+    return replace(pending(), id=name)
+
+
+class Dispatcher:
+    """Attempts with a queue for a database; `run` returns when all that was due has been written down."""
+
+    def __init__(self, *due: str) -> None:
+        self.due = deque(due)
+        self.begun: list[str] = []
+        self.most_under_way = 0
+        self.recorded: list[str] = []
+        self.batches: list[int] = []
+        self.failing: dict[str, int] = {}
+        """How often a port fails yet."""
+        self.stopping = asyncio.Event()
+        self.send: Callable[[PendingDelivery], Awaitable[None]] = self.answer_soon
+        self.attempts = Attempts(Ports(self.claim, self.deliver, self.decide, self.record))
+
+    async def answer_soon(self, delivery: PendingDelivery) -> None:
+        await asyncio.sleep(0.1)
+
+    async def claim(self, under_way: UnderWay) -> Sequence[tuple[PendingDelivery, Keys]]:
+        self.fail("claim")
+        self.most_under_way = max(self.most_under_way, under_way.total)
+        room = min(AT_A_TIME - under_way.total, len(self.due))
+        return [(delivery(self.due.popleft()), (HMAC_KEY,)) for _ in range(room)]
+
+    async def deliver(self, delivery: PendingDelivery, keys: Keys) -> Answer:
+        self.begun.append(delivery.id)
+        await self.send(delivery)
+        return ANSWER
+
+    def decide(self, delivery: PendingDelivery, answer: Answer) -> Next:
+        return Delivered()
+
+    async def record(self, attempted: Sequence[Attempted]) -> None:
+        self.fail("record")
+        await asyncio.sleep(0.05)
+        self.batches.append(len(attempted))
+        self.recorded += [each.delivery.id for each in attempted]
+
+    def fail(self, port: str) -> None:
+        if self.failing.get(port, 0):
+            self.failing[port] -= 1
+            raise StateUnavailable("gone")
+
+    def run(self, *, stop_after: float = 60.0) -> None:
+        async def main() -> None:
+            asyncio.get_running_loop().call_later(stop_after, self.stopping.set)
+            await self.attempts.run(self.stopping)
+
+        run_virtual(main())
+
+
+NAMES = tuple(f"d{number}" for number in range(20))
+
+
+def test_all_that_is_due_is_attempted_and_written_down_once() -> None:
+    """With no more under way than there is room for."""
+    here = Dispatcher(*NAMES)
+    here.run()
+    assert here.begun == list(NAMES)
+    assert sorted(here.recorded) == sorted(NAMES)
+    assert here.most_under_way == AT_A_TIME
+
+
+def test_place_is_taken_again_while_others_are_still_under_way() -> None:
+    """One receiver that hangs uses its own place only."""
+    here = Dispatcher(*NAMES)
+
+    async def hang_for_the_first(delivery: PendingDelivery) -> None:
+        await asyncio.sleep(30.0 if delivery.id == "d0" else 0.1)
+
+    here.send = hang_for_the_first
+    here.run(stop_after=5.0)
+    assert here.recorded[-1] == "d0"
+    assert here.begun == list(NAMES)
+
+
+def test_attempt_that_is_under_way_when_we_stop_ends_and_is_written_down() -> None:
+    """Nothing new is begun; whoever is next finds the rest as it was."""
+    here = Dispatcher(*NAMES)
+    here.run(stop_after=0.05)
+    assert here.begun == sorted(here.recorded) == list(NAMES[:AT_A_TIME])
+
+
+def test_what_could_not_be_written_down_is_written_later() -> None:
+    """A database that is away for a moment costs no second attempt."""
+    here = Dispatcher(*NAMES)
+    here.failing = {"record": 3, "claim": 3}
+    here.run()
+    assert sorted(here.recorded) == sorted(here.begun) == sorted(NAMES)
+
+
+def test_attempts_that_end_while_others_are_written_down_are_written_together() -> None:
+    """A thousand a second are not a thousand transactions."""
+    here = Dispatcher(*NAMES)
+    here.run()
+    assert len(here.batches) < len(NAMES) / 2
+
+
+def test_waking_it_finds_what_is_due_before_it_would_have_looked() -> None:
+    """The first attempt follows its event at once."""
+    here = Dispatcher()
+    begun_at: list[float] = []
+
+    async def plan() -> None:
+        await asyncio.sleep(0.2)
+        here.due.append("d0")
+        here.attempts.wake()
+
+    async def note(_: PendingDelivery) -> None:
+        begun_at.append(asyncio.get_running_loop().time())
+
+    here.send = note
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(5.0, here.stopping.set)
+        await asyncio.gather(here.attempts.run(here.stopping), plan())
+
+    run_virtual(main())
+    assert begun_at[0] < 0.25
