@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pipeline.state.deliveries import PENDING
 from pipeline.state.endpoints import endpoint_of
 from pipeline.state.health import after, disabling
 from pipeline.state.records import (
@@ -78,10 +77,10 @@ def _well(endpoint: Endpoint, outcome: Outcome) -> bool:
 
 async def _standing(connection: AsyncConnection, made: Sequence[Attempted]) -> list[Attempted]:
     """The attempts that count, with what really follows; their deliveries are ours until the transaction ends."""
-    by_id = {one.delivery.id: one for one in reversed(made)}
+    by_id = {one.delivery.id: one for one in made}
     columns = (deliveries.c.id, deliveries.c.attempts, deliveries.c.earlier, deliveries.c.due_at)
     # In one order for everybody: two that lock the same ones crosswise would wait for each other.
-    theirs = select(*columns).where(deliveries.c.id.in_(by_id), PENDING).order_by(deliveries.c.id)
+    theirs = select(*columns).where(deliveries.c.id.in_(by_id)).order_by(deliveries.c.id)
     rows = await connection.execute(theirs.with_for_update())
     return [
         replace(by_id[row.id], next=following(by_id[row.id], row.earlier, row.due_at))

@@ -152,3 +152,16 @@ async def test_claim_passes_over_what_another_is_taking_instead_of_waiting(datab
         one = await claim(first, room(), NOON, LEASE)
         other = await claimed(database)
     assert set(keys) == ids(one.deliveries) | ids(other)
+
+
+@pytest.mark.parametrize("state_settings", ["postgresql"], indirect=True)
+async def test_endpoint_is_not_probed_by_another_while_somebody_begins_to(database: Database) -> None:
+    """SQLite has one writer: there it cannot come to that."""
+    endpoint = await registered(database)
+    await fail(database, endpoint, OPENS_AFTER, NOON)
+    await planned(database, endpoint, 2)
+    later = NOON + OPENS_AFTER + FIRST_HOLD_SECONDS
+    async with database.write() as first:
+        one = await claim(first, room(), later, LEASE)
+        other = await claimed(database, later)
+    assert (len(one.deliveries), other) == (1, ())

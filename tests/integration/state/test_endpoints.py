@@ -7,6 +7,7 @@ import pytest
 from pipeline.state.database import Database
 from pipeline.state.endpoints import (
     NewEndpoint,
+    Origin,
     disable,
     enable,
     find,
@@ -16,7 +17,7 @@ from pipeline.state.endpoints import (
     origins,
     register,
 )
-from pipeline.state.records import EndpointKind
+from pipeline.state.records import Endpoint, EndpointKind
 from schemas.callbacks import WebhookEvent
 from tests.support.deliveries import NOON, registered
 
@@ -54,15 +55,15 @@ async def test_origin_has_one_endpoint_however_often_and_by_whomever_it_is_asked
     """Eight at a time, in different orders; another tenant's is another one."""
     wanted = [ORIGIN, ("other", ORIGIN[1]), *(("acme", f"https://{number}.example") for number in range(20))]
 
-    async def ask(number: int) -> set[tuple[str, str, str]]:
+    async def ask(number: int) -> dict[Origin, Endpoint]:
         async with database.write() as connection:
-            found = await origins(connection, wanted[number:] + wanted[:number], NOON + number)
-        return {(*origin, endpoint.id) for origin, endpoint in found.items()}
+            return await origins(connection, wanted[number:] + wanted[:number], NOON + number)
 
     async with asyncio.timeout(30):
         answers = await asyncio.gather(*map(ask, range(8)))
-    assert all(answer == {(*origin, origin_id(*origin)) for origin in wanted} for answer in answers)
-    assert len({key for _, _, key in answers[0]}) == len(wanted)
+    assert all(answer == answers[0] for answer in answers)
+    assert {origin: endpoint.id for origin, endpoint in answers[0].items()} == {one: origin_id(*one) for one in wanted}
+    assert len({endpoint.id for endpoint in answers[0].values()}) == len(wanted)
     async with database.read() as connection:
         endpoint = await find(connection, origin_id(*ORIGIN))
         assert len(await listed(connection)) == len(wanted)

@@ -149,10 +149,13 @@ async def test_attempt_at_a_delivery_that_was_forgotten_harms_no_other(database:
 
 
 async def test_receiver_that_is_gone_is_disabled_at_once_and_named(database: Database) -> None:
-    one = await one_claimed(database)
+    """And not named again for what was under way."""
+    await planned(database, await registered(database), 2)
+    one, other = await claimed(database)
     (disabled,) = await recorded(database, [attempt(one, Outcome.GONE, Abandoned(Reason.GONE))], NOON + 7)
     assert (one.endpoint.id, NOON + 7, "gone") == (disabled.id, disabled.disabled_at, disabled.disabled_reason)
     assert disabled == await endpoint_now(database, one.endpoint)
+    assert await recorded(database, [attempt(other, Outcome.GONE)], NOON + 8) == ()
 
 
 async def test_endpoint_that_only_failed_for_days_is_disabled_once_and_can_come_back(database: Database) -> None:
