@@ -106,7 +106,7 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("message_id", String(64), nullable=False, index=True),
+    Column("message_id", String(64), nullable=False),
     Column("endpoint_id", String(64), ForeignKey("endpoints.id", ondelete="CASCADE"), nullable=False),
     Column("tenant", String(64), nullable=False),
     Column("job_id", String(128)),

@@ -134,7 +134,6 @@ def _deliveries() -> None:
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
     )
-    op.create_index("ix_deliveries_message_id", "deliveries", ["message_id"])
     op.create_index("ix_deliveries_tenant_created_at", "deliveries", ["tenant", "created_at"])
 
 
