@@ -2,15 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from urllib.parse import quote
 
-from botocore.auth import S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
-from pipeline.errors import PipelineError
 from pipeline.settings import StoreSettings
 from pipeline.storage.client import Store, connect, explain, session_of
+from pipeline.storage.sigv4 import Credentials, signed_url
 
 PublicUrl = Callable[[str], Awaitable[str]]
 """From `s3://bucket/key` to what a receiver is given. Raises `PipelineError` when there is nothing to sign with."""
@@ -47,20 +46,21 @@ class _Signer:
         try:
             if bucket not in self._buckets:
                 self._buckets[bucket] = await self._address(bucket)
-            request = AWSRequest("GET", self._buckets[bucket] + quote(key, safe="/~"))
-            credentials = await self._session.get_credentials()
-            if credentials is None:
-                raise NoCredentialsError
-            frozen = await credentials.get_frozen_credentials()
-            S3SigV4QueryAuth(frozen, "s3", self._store.settings.region, expires=self._seconds).add_auth(request)
-            return str(request.url)
+            address = self._buckets[bucket] + quote(key, safe="/~")
+            credentials = await self._credentials()
         except BotoCoreError as error:
-            raise self._explained(error) from error
+            raise explain(error, self._store.settings) from error
+        return signed_url(address, credentials, self._store.settings.region, self._seconds, datetime.now(UTC))
+
+    async def _credentials(self) -> Credentials:
+        """Lent ones are renewed by the library before they end."""
+        found = await self._session.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        frozen = await found.get_frozen_credentials()
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     async def _address(self, bucket: str) -> str:
         """What comes before the key."""
         signed = await self._store.s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": _KEY})
         return signed.partition("?")[0].removesuffix(_KEY)
-
-    def _explained(self, error: BotoCoreError) -> PipelineError:
-        return explain(error, self._store.settings)
