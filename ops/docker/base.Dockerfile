@@ -1,4 +1,4 @@
-# The program without torch, for its tools and every role that does not infer. Build from the repository root:
+# The program without torch, for its tools and the dispatcher. Build from the repository root:
 #   docker build -f ops/docker/base.Dockerfile -t upscale-base .
 FROM python:3.12.14-slim-bookworm@sha256:782412e85d0f0984994c290652577d4018aff08145c85b262bb63dc0c7522254 AS build
 WORKDIR /src
@@ -18,7 +18,7 @@ RUN /installer/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-d
 
 FROM python:3.12.14-slim-bookworm@sha256:782412e85d0f0984994c290652577d4018aff08145c85b262bb63dc0c7522254
 LABEL org.opencontainers.image.title="upscale-base" \
-      org.opencontainers.image.description="The tools of upscale, without torch" \
+      org.opencontainers.image.description="The dispatcher and the tools of upscale, without torch" \
       org.opencontainers.image.licenses="BSD-3-Clause"
 RUN groupadd --system --gid 10001 upscale \
     && useradd --system --uid 10001 --gid upscale --no-create-home --home-dir /var/lib/upscale upscale \

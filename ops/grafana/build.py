@@ -52,7 +52,7 @@ def _instance() -> Json:
     return {
         "name": "instance",
         "type": "query",
-        "label": "Worker",
+        "label": "Process",
         "datasource": DATASOURCE,
         "query": "label_values(upscale_build_info, instance)",
         "refresh": 2,

@@ -1,14 +1,14 @@
-"""The PromQL forms that the dashboard is made of, each limited to the workers chosen in it."""
+"""The PromQL forms that the dashboard is made of, each limited to the processes chosen in it."""
 
 from ops.grafana.panels import Query
 
-WORKERS = 'instance=~"$instance"'
+CHOSEN = 'instance=~"$instance"'
 WINDOW = "[$__rate_interval]"
 
 
 def select(metric: str, matchers: str = "") -> str:
     """Series of a metric."""
-    return f"{metric}{{{WORKERS}, {matchers}}}" if matchers else f"{metric}{{{WORKERS}}}"
+    return f"{metric}{{{CHOSEN}, {matchers}}}" if matchers else f"{metric}{{{CHOSEN}}}"
 
 
 def rate(metric: str, by: str, matchers: str = "") -> str:
@@ -43,7 +43,7 @@ def percentile(metric: str, percent: int, by: str = "", matchers: str = "") -> s
 
 
 def percentiles(metric: str, matchers: str = "") -> tuple[Query, ...]:
-    """Median, 95th and 99th percentile of a histogram, over all chosen workers."""
+    """Median, 95th and 99th percentile of a histogram, over all chosen processes."""
     return tuple(Query(percentile(metric, p, matchers=matchers), f"p{p}") for p in (50, 95, 99))
 
 

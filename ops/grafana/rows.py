@@ -6,7 +6,7 @@ from schemas.stages import Stage
 
 
 def rows() -> tuple[Row, ...]:
-    """All rows of the dashboard. `deliver` is left out: it is not a stage of the worker."""
+    """All rows of the dashboard. `deliver` is not a stage of the worker: the webhooks have a row of their own."""
     stages = (_stage(stage) for stage in Stage if stage is not Stage.DELIVER)
     return (
         _outcome(),
@@ -18,6 +18,7 @@ def rows() -> tuple[Row, ...]:
         _lag(),
         _kafka(),
         _trying_again(),
+        _webhooks(),
         _failures(),
     )
 
@@ -86,7 +87,7 @@ def _device() -> Row:
         Panel("One launch", "Everything waits behind it.", "s", percentiles("upscale_batch_duration_seconds")),
         Panel("Done again", "Launches halved, tiles repeated in fp32.", "ops", again),
         Panel("Event loop lag", "99th percentile; above 50 ms something heavy runs on it.", "s", (lag,)),
-        Panel("What runs", "Workers of each kind.", "none", (Query(build, "{{version}} {{device}} {{precision}}"),)),
+        Panel("What runs", "Processes of each kind.", "none", (Query(build, "{{version}} {{device}} {{precision}}"),)),
     )
     return Row("Device", panels)
 
@@ -139,6 +140,23 @@ def _trying_again() -> Row:
         Panel("Begun again", "After a worker died with the job.", "ops", (restarts,)),
     )
     return Row("Trying again", panels)
+
+
+def _webhooks() -> Row:
+    attempts = by("outcome", rate("upscale_webhook_attempts_total", "outcome"))
+    under_way = by("instance", total("upscale_webhook_attempts_under_way", "instance"))
+    # Every dispatcher asks the same database.
+    oldest = Query(most("upscale_webhook_oldest_due_seconds", "job"), "oldest")
+    disabled = Query(most("upscale_webhook_endpoints_disabled", "job"), "disabled")
+    first = percentiles("upscale_webhook_first_attempt_seconds")
+    panels = (
+        Panel("Attempts", "By what came of them.", "ops", (attempts,)),
+        Panel("First attempt", "From the event; above 2 s for one in twenty breaks the promise.", "s", first),
+        Panel("Oldest due", "Of endpoints that may be called; above 5 min pages.", "s", (oldest,)),
+        Panel("Under way", "Of each dispatcher; at its limit, receivers are slow.", "none", (under_way,)),
+        Panel("Endpoints disabled", "Not called until somebody enables them.", "none", (disabled,)),
+    )
+    return Row("Webhooks", panels)
 
 
 def _failures() -> Row:

@@ -88,7 +88,9 @@ POLL_FAILURES = Counter("upscale_poll_failures_total", "Polls of the broker that
 WEBHOOK_ATTEMPTS = Counter("upscale_webhook_attempts_total", "Attempts at webhooks by outcome.", ["outcome"])
 # What a receiver sees of our speed, retries left out. Above 2 s with few attempts under way: database or broker.
 WEBHOOK_FIRST_ATTEMPT_SECONDS = Histogram(
-    "upscale_webhook_first_attempt_seconds", "Time from an event to the first attempt to tell it.", buckets=SECONDS
+    "upscale_webhook_first_attempt_seconds",
+    "Time from an event to the first attempt to tell it.",
+    buckets=sorted((*SECONDS, 2)),  # the objective needs a bucket of its own
 )
 # How long the oldest due delivery of an endpoint that may be called has waited. Rising: start more dispatchers.
 WEBHOOK_OLDEST_DUE_SECONDS = Gauge("upscale_webhook_oldest_due_seconds", "Age of the oldest delivery that is due.")

@@ -2,6 +2,7 @@
 
 import json
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
@@ -99,6 +100,56 @@ def test_worker_is_given_time_to_drain() -> None:
     """A worker that is stopped finishes what it holds and still has time to leave its group."""
     for name in ("worker", "worker-gpu"):
         assert _seconds(SERVICES[name]["stop_grace_period"]) >= settings.IntakeSettings().drain_seconds + 30
+
+
+def test_dispatcher_is_given_time_to_drain() -> None:
+    """An attempt that is under way is answered, and what came of it is written down, before the kill."""
+    wanted = settings.WebhookSettings().drain_seconds + 30
+
+    assert _seconds(SERVICES["dispatcher"]["stop_grace_period"]) >= wanted
+
+
+def test_dispatcher_starts_on_tables_that_are_up_to_date() -> None:
+    """It refuses others, and would be restarted until somebody migrates."""
+    assert SERVICES["dispatcher"]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+    assert SERVICES["migrate"]["command"] == ["state", "migrate"]
+    assert SERVICES["migrate"]["depends_on"] == {"database": {"condition": "service_healthy"}}
+
+
+def test_dispatcher_is_healthy_when_it_is_ready() -> None:
+    """The small image has no check of its own."""
+    port = environment(SERVICES["dispatcher"])["UPSCALE_TELEMETRY__PORT"]
+
+    assert f"http://127.0.0.1:{port}/ready" in SERVICES["dispatcher"]["healthcheck"]["test"][-1]
+
+
+def test_results_are_signed_for_an_address_that_the_store_is_published_at() -> None:
+    """Whoever receives a webhook on this machine can read the result that it names."""
+    endpoint = environment(SERVICES["dispatcher"])["UPSCALE_STORE__ENDPOINT"].removeprefix("http://")
+
+    assert endpoint in {port.rpartition(":")[0] for port in SERVICES["store"]["ports"]}
+
+
+def test_database_is_reached_by_those_who_need_it_and_has_no_way_out() -> None:
+    """It is in one network, without a gateway; workers, who fetch what strangers name, are not in it."""
+    members = {name for name, service in SERVICES.items() if "state" in service["networks"]}
+
+    assert compose()["networks"]["state"]["internal"] is True
+    assert SERVICES["database"]["networks"] == ["state"]
+    assert "ports" not in SERVICES["database"]
+    assert members == {"database", "migrate", "dispatcher", "tools"}
+    assert {name for name in OURS if "UPSCALE_STATE__URL" in SERVICES[name]["environment"]} == members - {"database"}
+
+
+def test_database_lets_in_those_who_have_its_url() -> None:
+    """User, password and name are those that it is made with."""
+    made = environment(SERVICES["database"])
+    url = urlsplit(environment(SERVICES["dispatcher"])["UPSCALE_STATE__URL"])
+
+    assert (url.hostname, url.port) == ("database", 5432)
+    assert url.username == made["POSTGRES_USER"]
+    assert url.password == made["POSTGRES_PASSWORD"]
+    assert url.path == f"/{made['POSTGRES_DB']}"
 
 
 def test_worker_services_differ_in_the_device_only() -> None:

@@ -1,18 +1,36 @@
 """The Kubernetes objects are hardened and consistent with the program."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
+import yaml
 
 from pipeline import environment, settings
-from tests.support.deployment import Document, kubernetes, pod_specs
+from tests.support.deployment import OPS, Document, kubernetes, pod_specs
 
 PODS = pod_specs()
 EACH = pytest.mark.parametrize("pod", PODS.values(), ids=PODS)
+ROLES = pytest.mark.parametrize("role", ["worker", "dispatcher"])
 
 
 def _of_kind(kind: str) -> list[Document]:
     return [document for document in kubernetes() if document["kind"] == kind]
+
+
+def _named(kind: str, name: str) -> Document:
+    (found,) = (document for document in _of_kind(kind) if document["metadata"]["name"] == name)
+    return found
+
+
+def _environment(pod: Document) -> dict[str, str]:
+    """What the container finds: the config map, and over it its own."""
+    (container,) = pod["containers"]
+    return _settings() | {each["name"]: each["value"] for each in container.get("env", [])}
+
+
+def _secret_folders(pod: Document) -> set[str]:
+    secrets = {volume["name"] for volume in pod["volumes"] if "secret" in volume}
+    return {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"] if mount["name"] in secrets}
 
 
 def _settings() -> dict[str, str]:
@@ -42,12 +60,35 @@ def test_pod_cannot_take_the_whole_node(pod: Document) -> None:
 
 
 @EACH
-def test_pod_is_under_a_network_policy_for_both_directions(pod: Document) -> None:
-    """A pod that is taken over reaches only what its work needs."""
-    name = pod["containers"][0]["args"][0]
-    policies = {policy["metadata"]["name"]: policy["spec"] for policy in _of_kind("NetworkPolicy")}
+def test_environment_of_pod_is_accepted_by_the_program(
+    pod: Document, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Every variable loads, and each file that one names lies in a secret that is mounted."""
+    (tmp_path / "secret").write_text("value\n", encoding="utf-8")
+    for variable, value in _environment(pod).items():
+        if variable.endswith("_FILE"):
+            assert str(PurePosixPath(value).parent) in _secret_folders(pod)
+        monkeypatch.setenv(variable, str(tmp_path / "secret") if variable.endswith("_FILE") else value)
 
-    assert policies[f"upscale-{name}"]["policyTypes"] == ["Ingress", "Egress"]
+    loaded = environment.load()
+
+    assert loaded.kafka.servers == "kafka:9092"
+
+
+def test_dispatcher_and_migration_use_one_database() -> None:
+    """The tables that are brought up to date are those that are worked on; nobody else holds the key to them."""
+    holders = {name: _environment(pod).get("UPSCALE_STATE__URL_FILE") for name, pod in PODS.items()}
+
+    assert holders["Deployment/upscale-dispatcher"] == holders["Job/upscale-migrate"]
+    assert {name for name, url in holders.items() if url} == {"Deployment/upscale-dispatcher", "Job/upscale-migrate"}
+
+
+def test_results_are_not_signed_for_an_address_inside_the_cluster() -> None:
+    """Receivers are outside: the dispatcher has an address of its own for the store."""
+    endpoint = _environment(PODS["Deployment/upscale-dispatcher"])["UPSCALE_STORE__ENDPOINT"]
+
+    assert endpoint != _settings()["UPSCALE_STORE__ENDPOINT"]
+    assert endpoint.startswith("https://")
 
 
 def test_settings_are_accepted_by_the_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -63,26 +104,50 @@ def test_settings_are_accepted_by_the_program(monkeypatch: pytest.MonkeyPatch, t
     assert loaded.store.secret_key is not None
 
 
-def test_worker_is_given_time_to_drain() -> None:
+@pytest.mark.parametrize(("role", "room"), [("worker", "INTAKE"), ("dispatcher", "WEBHOOK")])
+def test_role_is_given_time_to_drain(role: str, room: str) -> None:
     """The kill comes only after draining, leaving the group and flushing have had their time."""
-    drain_seconds = float(_settings()["UPSCALE_INTAKE__DRAIN_SECONDS"])
+    drain_seconds = float(_settings()[f"UPSCALE_{room}__DRAIN_SECONDS"])
 
-    assert PODS["Deployment/upscale-worker"]["terminationGracePeriodSeconds"] >= drain_seconds + 30
+    assert PODS[f"Deployment/upscale-{role}"]["terminationGracePeriodSeconds"] >= drain_seconds + 30
 
 
-def test_worker_probes_ask_the_port_that_the_worker_serves() -> None:
+@ROLES
+def test_probes_ask_the_port_that_the_role_serves(role: str) -> None:
     """Three probes, each with its own question, on the port of the settings."""
-    worker = PODS["Deployment/upscale-worker"]["containers"][0]
-    probes = {name: worker[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
+    container = PODS[f"Deployment/upscale-{role}"]["containers"][0]
+    probes = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
 
     assert probes == {"startup": "/live", "liveness": "/live", "readiness": "/ready"}
-    assert worker["ports"] == [{"name": "health", "containerPort": settings.TelemetrySettings().port}]
+    assert container["ports"] == [{"name": "health", "containerPort": settings.TelemetrySettings().port}]
 
 
-def test_workers_are_never_all_evicted_at_once() -> None:
-    """A drained node takes one worker at a time, out of those that the deployment makes."""
-    budget = _of_kind("PodDisruptionBudget")[0]["spec"]
-    deployment = _of_kind("Deployment")[0]["spec"]
+@ROLES
+def test_role_is_found_by_prometheus(role: str) -> None:
+    """Its annotations say where it serves metrics."""
+    annotations = _named("Deployment", f"upscale-{role}")["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(settings.TelemetrySettings().port),
+    }
+
+
+@ROLES
+def test_role_is_never_all_evicted_at_once(role: str) -> None:
+    """A drained node takes one pod at a time, out of those that the deployment makes, of which there are several."""
+    budget = _named("PodDisruptionBudget", f"upscale-{role}")["spec"]
+    deployment = _named("Deployment", f"upscale-{role}")["spec"]
 
     assert budget["maxUnavailable"] == 1
     assert budget["selector"] == deployment["selector"]
+    assert deployment["selector"]["matchLabels"] == deployment["template"]["metadata"]["labels"]
+    assert deployment["replicas"] >= 2
+
+
+def test_every_object_is_applied() -> None:
+    """A file that the kustomization does not name is in no cluster."""
+    base = OPS / "kubernetes" / "base"
+    named = yaml.safe_load((base / "kustomization.yaml").read_text(encoding="utf-8"))["resources"]
+
+    assert sorted(named) == sorted(path.name for path in base.glob("*.yaml") if path.name != "kustomization.yaml")

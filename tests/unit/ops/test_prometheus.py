@@ -4,9 +4,10 @@ import re
 
 import pytest
 import yaml
+from prometheus_client import Histogram
 
 from pipeline.settings import TelemetrySettings
-from pipeline.telemetry.metrics import SECONDS
+from pipeline.telemetry import metrics
 from schemas.failures import Fault
 from schemas.stages import Stage
 from schemas.topics import Lane
@@ -61,21 +62,30 @@ def test_every_alert_has_a_stated_behaviour() -> None:
     assert [name for name in RULES if name not in stated] == []
 
 
-def test_latency_objective_is_a_bucket_of_its_histogram() -> None:
+@pytest.mark.parametrize(
+    ("alert", "histogram"),
+    [
+        ("UpscaleInteractiveSlow", metrics.JOB_SECONDS),
+        ("UpscaleWebhooksSlow", metrics.WEBHOOK_FIRST_ATTEMPT_SECONDS),
+    ],
+)
+def test_latency_objective_is_a_bucket_of_its_histogram(alert: str, histogram: Histogram) -> None:
     """Where there is no such bucket, the series does not exist and the alert is silent."""
-    bounds = {value for _, label, value in read(RULES["UpscaleInteractiveSlow"]["expr"]).matched if label == "le"}
+    bounds = {value for _, label, value in read(RULES[alert]["expr"]).matched if label == "le"}
 
     assert bounds
-    assert bounds <= {str(float(bound)) for bound in SECONDS}
+    assert bounds <= {str(float(bound)) for bound in histogram._upper_bounds}
 
 
-def test_prometheus_scrapes_the_workers_that_compose_runs() -> None:
-    """Discovery asks for service names that exist, on the port that workers serve."""
+@pytest.mark.parametrize("role", ["worker", "dispatcher"])
+def test_prometheus_scrapes_the_roles_that_compose_runs(role: str) -> None:
+    """Discovery asks for service names that exist, on the port that they serve, in a network where they are found."""
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
-    discovery = config["scrape_configs"][0]["dns_sd_configs"][0]
-    workers = [name for name, service in services().items() if service.get("command") == ["worker"]]
+    scraped = {job["job_name"]: job["dns_sd_configs"][0] for job in config["scrape_configs"]}
+    running = [name for name, service in services().items() if service.get("command") == [role]]
 
-    assert config["scrape_configs"][0]["job_name"] == "upscale-worker"
-    assert discovery["names"] == workers
-    assert discovery["port"] == TelemetrySettings().port
+    assert scraped.keys() == {"upscale-worker", "upscale-dispatcher"}
+    assert scraped[f"upscale-{role}"]["names"] == running
+    assert scraped[f"upscale-{role}"]["port"] == TelemetrySettings().port
+    assert all(set(services()[name]["networks"]) & set(services()["prometheus"]["networks"]) for name in running)
     assert config["rule_files"] == ["alerts.yml"]

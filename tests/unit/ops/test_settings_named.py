@@ -9,11 +9,16 @@ from pipeline.variables import PREFIX, SEPARATOR
 from tests.support.deployment import ROOT
 
 FILES = (
+    "docs/operations.md",
+    "docs/webhooks.md",
     "docker-compose.yml",
     "README.md",
     "ops/docker/base.Dockerfile",
     "ops/docker/worker.Dockerfile",
     "ops/kubernetes/README.md",
+    "ops/kubernetes/base/dispatcher.yaml",
+    "ops/kubernetes/base/migrate.yaml",
+    "ops/kubernetes/base/network.yaml",
     "ops/kubernetes/base/settings.yaml",
     "ops/kubernetes/base/worker.yaml",
     "ops/kubernetes/gpu/kustomization.yaml",
