@@ -13,6 +13,7 @@ from pipeline import __version__
 from pipeline.dispatcher.attempts import Attempts
 from pipeline.dispatcher.deliver import open_deliverer, url_policy
 from pipeline.dispatcher.intake import Intake
+from pipeline.dispatcher.places import Places
 from pipeline.dispatcher.serve import serve
 from pipeline.dispatcher.tell import Teller
 from pipeline.dispatcher.upkeep import Upkeep
@@ -22,7 +23,7 @@ from pipeline.kafka.batches import Batches
 from pipeline.kafka.offsets import Partition
 from pipeline.kafka.publish import Publisher
 from pipeline.lifecycle import Exit, Lifecycle
-from pipeline.settings import Settings
+from pipeline.settings import Settings, WebhookSettings
 from pipeline.state import migrate, offsets
 from pipeline.state.database import Database, open_database
 from pipeline.storage.presign import open_public_url
@@ -71,7 +72,8 @@ async def _run(config: Settings) -> Exit:
         public_url = await opened.enter_async_context(signing)
         publisher = await opened.enter_async_context(Publisher(config.kafka))
         deliver = await opened.enter_async_context(open_deliverer(config.webhook))
-        attempts = Attempts(DeliveryWork(database, deliver, config.webhook, random.random, time).ports())
+        work = DeliveryWork(database, deliver, config.webhook, random.random, time)
+        attempts = Attempts(work.ports(), _places(config.webhook))
         say = _saying(publisher, topics)
         policy = url_policy(config.webhook)
         intake = Intake(
@@ -112,3 +114,7 @@ def _saying(publisher: Publisher, topics: Topics) -> Callable[[Event], Awaitable
         await publisher.publish(topics.events.name, codec.encode(event))
 
     return say
+
+
+def _places(settings: WebhookSettings) -> Places:
+    return Places(endpoint=settings.endpoint_concurrency, host=settings.host_concurrency, total=settings.concurrency)

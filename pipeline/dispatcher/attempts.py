@@ -1,73 +1,59 @@
 """Due deliveries -> attempts -> what came of them, written down: the loop of the dispatcher."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 
 import structlog
 
+from pipeline.dispatcher.places import Held, Places
 from pipeline.errors import PipelineError
 from pipeline.kafka.commits import wait_until
-from pipeline.state.records import Answer, Attempted, Endpoint, Next, PendingDelivery, SigningKey
+from pipeline.state.records import Answer, Attempted, Next, PendingDelivery, SigningKey
 
 log = structlog.get_logger()
 
 Keys = tuple[SigningKey, ...]
 
-PAUSE_SECONDS = 0.025
+PAUSE_SECONDS = 0.04
 """Between two claims, and between two writes: what comes meanwhile goes together."""
 IDLE_SECONDS = 0.5
 """Between two looks for what has fallen due, while nothing is planned here and nothing ends."""
 MOST_AT_ONCE = 500
-
-
-@dataclass(slots=True)
-class UnderWay:
-    """Attempts that have begun and not ended."""
-
-    endpoints: Counter[str] = field(default_factory=Counter)
-    hosts: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def total(self) -> int:
-        return self.endpoints.total()
-
-    def begin(self, endpoint: Endpoint) -> None:
-        self.endpoints[endpoint.id] += 1
-        self.hosts[endpoint.host] += 1
-
-    def end(self, endpoint: Endpoint) -> None:
-        """What is at zero is forgotten: there is no end of hosts."""
-        for counts, key in ((self.endpoints, endpoint.id), (self.hosts, endpoint.host)):
-            counts[key] -= 1
-            if not counts[key]:
-                del counts[key]
+BEGIN_SECONDS = 15.0
+"""A delivery that is held for longer, since others of its endpoint are slow, is given up to whoever claims it next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What attempts act through. `claim` and `record` raise `PipelineError` for what passes."""
 
-    claim: Callable[[UnderWay], Awaitable[Sequence[tuple[PendingDelivery, Keys]]]]
-    """Deliveries that are due, ours for longer than an attempt takes, with the keys to sign them with; as many as there
-    is room for beside what is under way, in all and at each endpoint and host."""
+    claim: Callable[[Held], Awaitable[Sequence[tuple[PendingDelivery, Keys]]]]
+    """Deliveries that are due, with the keys to sign them with; as many as there is room for beside what is held. They
+    are ours for so long that an attempt which begins within `BEGIN_SECONDS` ends meanwhile."""
     deliver: Callable[[PendingDelivery, Keys], Awaitable[Answer]]
     decide: Callable[[PendingDelivery, Answer], Next]
     record: Callable[[Sequence[Attempted]], Awaitable[None]]
+    release: Callable[[Collection[str]], Awaitable[None]]
+    """Give claims back, by the ids of the deliveries."""
+    now: Callable[[], float]
+    """Monotonic seconds."""
 
 
 class Attempts:
-    """One event loop."""
+    """One event loop. More is held than is attempted at a time, so that the next begins as soon as one has ended."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, places: Places) -> None:
         self._ports = ports
-        self._under_way = UnderWay()
+        self._places = places
+        self._held = Held()
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempted: list[Attempted] = []
         self._wake = asyncio.Event()
         self._ended = asyncio.Event()
         self._recording = asyncio.Lock()
+        self._unbegun: set[str] = set()
+        self._stopping = False
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -82,11 +68,14 @@ class Attempts:
         try:
             while not stopping.is_set():
                 self._wake.clear()
+                await self._release()
                 if not await self._claim():
                     await first_of(stopping, self._wake, seconds=IDLE_SECONDS)
                 await wait_until(stopping, PAUSE_SECONDS)
+            self._stopping = True
             await asyncio.gather(*self._tasks)
             await self._record()
+            await self._release()
         finally:
             for task in (recording, *self._tasks):
                 task.cancel()
@@ -95,25 +84,39 @@ class Attempts:
     async def _claim(self) -> bool:
         """Begin what is due and has a place; whether there was any."""
         try:
-            claimed = await self._ports.claim(self._under_way)
+            claimed = await self._ports.claim(self._held)
         except PipelineError as error:
             log.warning("claim_failed", error=str(error))
             return False
+        begin_by = self._ports.now() + BEGIN_SECONDS
         for delivery, keys in claimed:
-            self._under_way.begin(delivery.endpoint)
-            task = asyncio.create_task(self._attempt(delivery, keys))
+            self._held.add(delivery.endpoint)
+            task = asyncio.create_task(self._attempt(delivery, keys, begin_by))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return bool(claimed)
 
-    async def _attempt(self, delivery: PendingDelivery, keys: Keys) -> None:
+    async def _attempt(self, delivery: PendingDelivery, keys: Keys, begin_by: float) -> None:
         try:
-            answer = await self._ports.deliver(delivery, keys)
+            async with self._places.one(delivery.endpoint):
+                if self._stopping or self._ports.now() > begin_by:
+                    self._unbegun.add(delivery.id)
+                    return
+                answer = await self._ports.deliver(delivery, keys)
         finally:
-            self._under_way.end(delivery.endpoint)
+            self._held.remove(delivery.endpoint)
         self._attempted.append(Attempted(delivery, answer, self._ports.decide(delivery, answer)))
         self._ended.set()
         self._wake.set()
+
+    async def _release(self) -> None:
+        """What was not begun in time is anybody's again; with the database away, when our claim has run out."""
+        unbegun, self._unbegun = self._unbegun, set()
+        if unbegun:
+            try:
+                await self._ports.release(unbegun)
+            except PipelineError as error:
+                log.warning("release_failed", error=str(error))
 
     async def _record_for_ever(self) -> None:
         while True:

@@ -1,15 +1,17 @@
 """What the attempts act through: the database, and one attempt after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 import structlog
 
 from pipeline.dispatcher import schedule
-from pipeline.dispatcher.attempts import Keys, Ports, UnderWay
+from pipeline.dispatcher.attempts import BEGIN_SECONDS, Keys, Ports
 from pipeline.dispatcher.deliver import Deliver
+from pipeline.dispatcher.places import Held
 from pipeline.settings import WebhookSettings
-from pipeline.state import claims, recording, signing_keys
+from pipeline.state import claims, deliveries, recording, signing_keys
 from pipeline.state.claims import Room
 from pipeline.state.database import Database
 from pipeline.state.records import Answer, Attempted, Next, PendingDelivery
@@ -19,8 +21,10 @@ from schemas.stages import Stage
 
 log = structlog.get_logger()
 
-CLAIM_MARGIN_SECONDS = 30.0
+CLAIM_MARGIN_SECONDS = 15.0
 """A claim outlasts its attempt by this: time to write down what came of it."""
+AHEAD = 4
+"""So many times what may be attempted at once is claimed, and waits here for a place: a claim costs by the claim."""
 
 
 @dataclass(slots=True)
@@ -38,22 +42,29 @@ class DeliveryWork:
     """Where the next claim looks first."""
 
     def ports(self) -> Ports:
-        return Ports(claim=self.claim, deliver=self.deliver, decide=self.decide, record=self.record)
+        return Ports(
+            claim=self.claim,
+            deliver=self.deliver,
+            decide=self.decide,
+            record=self.record,
+            release=self.release,
+            now=monotonic,
+        )
 
-    async def claim(self, under_way: UnderWay) -> Sequence[tuple[PendingDelivery, Keys]]:
+    async def claim(self, held: Held) -> Sequence[tuple[PendingDelivery, Keys]]:
         """What there is room for, with its keys."""
-        number = self.settings.concurrency - under_way.total
+        number = AHEAD * self.settings.concurrency - held.total
         if number <= 0:
             return []
         room = Room(
             number=number,
-            per_endpoint=self.settings.endpoint_concurrency,
-            per_host=self.settings.host_concurrency,
-            busy=under_way.endpoints,
-            busy_hosts=under_way.hosts,
+            per_endpoint=AHEAD * self.settings.endpoint_concurrency,
+            per_host=AHEAD * self.settings.host_concurrency,
+            busy=held.endpoints,
+            busy_hosts=held.hosts,
             start=self.start,
         )
-        lease = self.settings.attempt_timeout_seconds + CLAIM_MARGIN_SECONDS
+        lease = BEGIN_SECONDS + self.settings.attempt_timeout_seconds + CLAIM_MARGIN_SECONDS
         now = self.now()
         async with self.database.write() as connection:
             claimed = await claims.claim(connection, room, now, lease)
@@ -88,3 +99,8 @@ class DeliveryWork:
         """Write down what came of attempts, and what follows."""
         async with self.database.write() as connection:
             await recording.record(connection, attempted, self.now())
+
+    async def release(self, ids: Collection[str]) -> None:
+        """Others may claim these at once."""
+        async with self.database.write() as connection:
+            await deliveries.release(connection, ids)

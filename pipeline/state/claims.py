@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     CompoundSelect,
+    Double,
     Integer,
     Row,
     Select,
@@ -77,7 +78,8 @@ async def claim(connection: AsyncConnection, room: Room, now: float, lease_secon
     await _set(connection, deliveries.c.claimed_until, {row.id for row in rows}, until)
     await _set(connection, endpoints.c.probe_until, unprobed & {row.endpoint_id for row in rows}, until)
     by_id = {one.id: one for one in ready}
-    last = next(reversed(wanted), ready[-1].id if ready else "")
+    # When all had their turn it does not matter who is first.
+    last = next(reversed(wanted), "") if len(wanted) < len(ready) else ""
     return Claimed(tuple(_pending(row, by_id[row.endpoint_id]) for row in rows), last)
 
 
@@ -99,28 +101,37 @@ def shares(ready: Iterable[Endpoint], room: Room, now: float) -> dict[str, int]:
 
 async def _ready(connection: AsyncConnection, room: Room, now: float) -> list[Endpoint]:
     """Endpoints that we could attempt something at, from `room.start` on and then from the beginning."""
-    key = deliveries.c.endpoint_id
-    found = await _first(connection, room, now, room.number, key > room.start)
+    found = await _first(connection, room, now, room.number, after=True)
     if room.start and len(found) < room.number:
-        found += await _first(connection, room, now, room.number - len(found), key <= room.start)
+        found += await _first(connection, room, now, room.number - len(found), after=False)
     return found
 
 
-async def _first(
-    connection: AsyncConnection, room: Room, now: float, number: int, within: ColumnElement[bool]
-) -> list[Endpoint]:
-    waiting = endpoints_waiting(within)
-    full = [key for key, attempts in room.busy.items() if attempts >= room.per_endpoint]
-    full_hosts = [host for host, attempts in room.busy_hosts.items() if attempts >= room.per_host]
+async def _first(connection: AsyncConnection, room: Room, now: float, number: int, *, after: bool) -> list[Endpoint]:
+    given = {
+        "start": room.start,
+        "now": now,
+        "full": [key for key, attempts in room.busy.items() if attempts >= room.per_endpoint],
+        "full_hosts": [host for host, attempts in room.busy_hosts.items() if attempts >= room.per_host],
+        "number": number,
+    }
+    return [endpoint_of(row) for row in await connection.execute(_ready_after(after), given)]
+
+
+@cache
+def _ready_after(after: bool) -> Select[Any]:
+    """Endpoints with something due that may be attempted, after `start` or up to it, ascending."""
+    key, start, now = deliveries.c.endpoint_id, bindparam("start", type_=String), bindparam("now", type_=Double)
+    waiting = endpoints_waiting(key > start if after else key <= start)
     something_due = exists().where(deliveries.c.endpoint_id == endpoints.c.id, due(now))
-    statement = (
+    return (
         select(endpoints)
         .join_from(waiting, endpoints, endpoints.c.id == waiting.c.id)
         .where(open_to_attempts(now), something_due)
-        .where(endpoints.c.id.not_in(full), endpoints.c.host.not_in(full_hosts))
-        .limit(number)
+        .where(endpoints.c.id.not_in(bindparam("full", expanding=True)))
+        .where(endpoints.c.host.not_in(bindparam("full_hosts", expanding=True)))
+        .limit(bindparam("number", type_=Integer))
     )
-    return [endpoint_of(row) for row in await connection.execute(statement)]
 
 
 async def _unprobed(connection: AsyncConnection, ids: Collection[str], now: float) -> set[str]:

@@ -110,9 +110,12 @@ async def _reach(engine: AsyncEngine, dialect: Dialect, address: str) -> None:
         raise explained from error
 
 
-def inserting(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT into `table` that knows `on_conflict_do_nothing` and `on_conflict_do_update`, which both have."""
-    return sqlite.insert(table) if connection.dialect.name == Dialect.SQLITE else postgresql.insert(table)
+def inserting(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT into `table` that knows `on_conflict_do_nothing` and `on_conflict_do_update`, which both have.
+
+    `dialect` is `connection.dialect.name`.
+    """
+    return sqlite.insert(table) if dialect == Dialect.SQLITE else postgresql.insert(table)
 
 
 def among(

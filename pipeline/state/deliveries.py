@@ -4,10 +4,11 @@ Every function takes part in the caller's transaction; `Database.write()` begins
 """
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Executable, delete, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pipeline.state.database import inserting
@@ -30,11 +31,16 @@ async def plan(
     """
     # In one order for everybody: two that insert the same ones crosswise would wait for each other.
     rows = [_row(one, claimed_until) for one in sorted(planned, key=attrgetter("id"))]
-    statement = inserting(connection, deliveries).on_conflict_do_nothing().returning(deliveries.c.id)
+    statement = _planning(connection.dialect.name)
     new: set[str] = set()
     for start in range(0, len(rows), ROWS):
         new.update((await connection.execute(statement, rows[start : start + ROWS])).scalars())
     return frozenset(new)
+
+
+@cache
+def _planning(dialect: str) -> Executable:
+    return inserting(dialect, deliveries).on_conflict_do_nothing().returning(deliveries.c.id)
 
 
 async def release(connection: AsyncConnection, ids: Collection[str]) -> None:

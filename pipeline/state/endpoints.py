@@ -54,7 +54,7 @@ async def register(
         payload=wanted.payload,
         created_at=now,
     )
-    await connection.execute(inserting(connection, endpoints).values(_row(endpoint)))
+    await connection.execute(inserting(connection.dialect.name, endpoints).values(_row(endpoint)))
     return endpoint
 
 
@@ -95,7 +95,7 @@ async def origins(connection: AsyncConnection, wanted: Iterable[Origin], now: fl
     # In one order for everybody: two that insert the same ones crosswise would wait for each other.
     new = [_row(_implicit(*ids[missing], now)) for missing in sorted(ids.keys() - found.keys())]
     if new:
-        await connection.execute(inserting(connection, endpoints).on_conflict_do_nothing(), new)
+        await connection.execute(inserting(connection.dialect.name, endpoints).on_conflict_do_nothing(), new)
         found = {one.id: one for one in await _where(connection, endpoints.c.id.in_(ids))}
     return {origin: found[key] for key, origin in ids.items()}
 

@@ -1,9 +1,10 @@
 """The rows of jobs in the database."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, null, or_, select, tuple_
+from sqlalchemy import ColumnElement, Executable, Row, Select, and_, case, null, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -46,12 +47,8 @@ async def write_jobs(connection: AsyncConnection, rows: Sequence[JobRow], now: f
     """
     if not rows:
         return
-    statement = inserting(connection, jobs)
     ordered = sorted(rows, key=lambda row: row.name)
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=["tenant", "job_id"], set_=_merging(statement)),
-        [_columns(row, now) for row in ordered],
-    )
+    await connection.execute(_writing(connection.dialect.name), [_columns(row, now) for row in ordered])
 
 
 async def fetch(connection: AsyncConnection, query: Select[Any]) -> list[JobRow]:
@@ -88,6 +85,13 @@ def _columns(row: JobRow, now: float) -> dict[str, Any]:
         "webhook": None if row.webhook is None else row.webhook.model_dump(mode="json"),
         "tell_at": next_telling(row, now),
     }
+
+
+@cache
+def _writing(dialect: str) -> Executable:
+    """Built once: that is most of what it costs."""
+    statement = inserting(dialect, jobs)
+    return statement.on_conflict_do_update(index_elements=["tenant", "job_id"], set_=_merging(statement))
 
 
 def _merging(statement: sqlite.Insert | postgresql.Insert) -> Mapping[str, ColumnElement[Any]]:

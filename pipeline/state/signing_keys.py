@@ -6,11 +6,12 @@ Every function takes part in the caller's transaction; `Database.write()` begins
 import secrets
 from collections.abc import Callable, Collection
 from collections.abc import Set as AbstractSet
+from functools import cache
 from operator import itemgetter
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pipeline.state.database import inserting
@@ -57,11 +58,12 @@ async def rotate(
     """A new key. Those before it sign along for `rotation_seconds` and are then forgotten; 0 is for a leaked one."""
     await keys_of_owners(connection, {owner}, now, draw)
     # One at a time: whoever rotates at the same moment waits here, and then sees our new key as an older one.
-    await connection.execute(select(keys.c.id).where(_of({owner})).order_by(keys.c.id).with_for_update())
+    theirs, named = _theirs(), _named({owner})
+    await connection.execute(select(keys.c.id).where(theirs).order_by(keys.c.id).with_for_update(), named)
     last = now + rotation_seconds
     lasting = or_(keys.c.expires_at.is_(None), keys.c.expires_at > last)
-    await connection.execute(update(keys).where(_of({owner}), lasting).values(expires_at=last))
-    await connection.execute(delete(keys).where(_of({owner}), keys.c.expires_at <= now))
+    await connection.execute(update(keys).where(theirs, lasting).values(expires_at=last), named)
+    await connection.execute(delete(keys).where(theirs, keys.c.expires_at <= now), named)
     key = SigningKey(kind, draw(SECRET_BYTES), now)
     await connection.execute(insert(keys).values(_row(UUID(bytes=draw(16)), owner, key)))
     return key
@@ -76,7 +78,7 @@ async def keys_of_owners(
         first = [_row(_first_id(owner), owner, SigningKey(KeyKind.HMAC, draw(SECRET_BYTES), now)) for owner in missing]
         # In one order for everybody: two that insert the same ones crosswise would wait for each other.
         ordered = sorted(first, key=itemgetter("id"))
-        await connection.execute(inserting(connection, keys).on_conflict_do_nothing(), ordered)
+        await connection.execute(inserting(connection.dialect.name, keys).on_conflict_do_nothing(), ordered)
         found |= await _valid(connection, missing, now)
     return found
 
@@ -84,20 +86,32 @@ async def keys_of_owners(
 async def _valid(
     connection: AsyncConnection, owners: AbstractSet[Owner], now: float
 ) -> dict[Owner, tuple[SigningKey, ...]]:
-    valid = or_(keys.c.expires_at.is_(None), keys.c.expires_at > now)
-    newest = select(keys).where(_of(owners), valid).order_by(keys.c.created_at.desc(), keys.c.id)
     found: dict[Owner, tuple[SigningKey, ...]] = {}
-    for row in await connection.execute(newest):
+    for row in await connection.execute(_newest(), {"now": now} | _named(owners)):
         key = SigningKey(KeyKind(row.kind), bytes(row.secret), row.created_at, row.expires_at)
         owner = (row.tenant, row.endpoint_id)
         found[owner] = (*found.get(owner, ()), key)
     return found
 
 
-def _of(owners: AbstractSet[Owner]) -> ColumnElement[bool]:
-    registered = {endpoint for _, endpoint in owners if endpoint is not None}
-    own = {tenant for tenant, endpoint in owners if endpoint is None}
-    return or_(keys.c.endpoint_id.in_(registered), and_(keys.c.endpoint_id.is_(None), keys.c.tenant.in_(own)))
+@cache
+def _newest() -> Select[Any]:
+    valid = or_(keys.c.expires_at.is_(None), keys.c.expires_at > bindparam("now"))
+    return select(keys).where(_theirs(), valid).order_by(keys.c.created_at.desc(), keys.c.id)
+
+
+def _theirs() -> ColumnElement[bool]:
+    """Keys of the owners that `_named` names."""
+    registered = keys.c.endpoint_id.in_(bindparam("registered", expanding=True))
+    own = keys.c.tenant.in_(bindparam("own", expanding=True))
+    return or_(registered, and_(keys.c.endpoint_id.is_(None), own))
+
+
+def _named(owners: AbstractSet[Owner]) -> dict[str, Any]:
+    return {
+        "registered": [endpoint for _, endpoint in owners if endpoint is not None],
+        "own": [tenant for tenant, endpoint in owners if endpoint is None],
+    }
 
 
 def _first_id(owner: Owner) -> UUID:

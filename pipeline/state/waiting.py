@@ -27,7 +27,7 @@ def due(now: float | ColumnElement[float]) -> ColumnElement[bool]:
     return PENDING & (deliveries.c.due_at <= now) & (deliveries.c.claimed_until <= now)
 
 
-def open_to_attempts(now: float) -> ColumnElement[bool]:
+def open_to_attempts(now: float | ColumnElement[float]) -> ColumnElement[bool]:
     """Endpoints that are neither disabled nor held, nor being probed by somebody."""
     return endpoints.c.disabled_at.is_(None) & (endpoints.c.held_until <= now) & (endpoints.c.probe_until <= now)
 

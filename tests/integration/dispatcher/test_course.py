@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipeline.dispatcher.attempts import UnderWay
 from pipeline.dispatcher.deliver import open_deliverer
+from pipeline.dispatcher.places import Held
 from pipeline.dispatcher.schedule import DELAYS_SECONDS
 from pipeline.dispatcher.work import DeliveryWork
 from pipeline.settings import StateSettings, WebhookSettings
@@ -58,7 +58,7 @@ async def course(database: Database, script: Answering) -> Course:
             endpoint = await endpoints.register(connection, NewEndpoint("acme", at.url()), NOW)
             await deliveries.plan(connection, [new_delivery(endpoint, created_at=NOW)])
         work = DeliveryWork(database, send, SETTINGS, lambda: NO_JITTER, clock)
-        while claimed := await work.claim(UnderWay()):
+        while claimed := await work.claim(Held()):
             [(delivery, keys)] = claimed
             answer = await work.deliver(delivery, keys)
             await work.record([Attempted(delivery, answer, work.decide(delivery, answer))])

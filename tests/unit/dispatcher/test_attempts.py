@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
-from pipeline.dispatcher.attempts import Attempts, Keys, Ports, UnderWay
+from pipeline.dispatcher.attempts import Attempts, Keys, Ports
+from pipeline.dispatcher.places import Held, Places
 from pipeline.errors import StateUnavailable
 from pipeline.state.records import Answer, Attempted, Delivered, Next, Outcome, PendingDelivery
 from tests.support.attempts import HMAC_KEY, pending
@@ -13,6 +15,7 @@ from tests.support.clock import run_virtual
 
 ANSWER = Answer(Outcome.DELIVERED, 204, None, 0.0, 0.1)
 AT_A_TIME = 3
+HELD = 6
 
 
 def delivery(name: str) -> PendingDelivery:
@@ -25,28 +28,34 @@ class Dispatcher:
     def __init__(self, *due: str) -> None:
         self.due = deque(due)
         self.begun: list[str] = []
-        self.most_under_way = 0
+        self.under_way = self.most_under_way = 0
         self.recorded: list[str] = []
         self.batches: list[int] = []
         self.failing: dict[str, int] = {}
         """How often a port fails yet."""
         self.stopping = asyncio.Event()
         self.send: Callable[[PendingDelivery], Awaitable[None]] = self.answer_soon
-        self.attempts = Attempts(Ports(self.claim, self.deliver, self.decide, self.record))
+        self.released: set[str] = set()
+        self.attempts: Attempts
 
     async def answer_soon(self, delivery: PendingDelivery) -> None:
         await asyncio.sleep(0.1)
 
-    async def claim(self, under_way: UnderWay) -> Sequence[tuple[PendingDelivery, Keys]]:
+    async def claim(self, held: Held) -> Sequence[tuple[PendingDelivery, Keys]]:
         self.fail("claim")
-        self.most_under_way = max(self.most_under_way, under_way.total)
-        room = min(AT_A_TIME - under_way.total, len(self.due))
+        room = min(HELD - held.total, len(self.due))
         return [(delivery(self.due.popleft()), (HMAC_KEY,)) for _ in range(room)]
 
     async def deliver(self, delivery: PendingDelivery, keys: Keys) -> Answer:
         self.begun.append(delivery.id)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
         await self.send(delivery)
+        self.under_way -= 1
         return ANSWER
+
+    async def release(self, ids: Collection[str]) -> None:
+        self.released |= set(ids)
 
     def decide(self, delivery: PendingDelivery, answer: Answer) -> Next:
         return Delivered()
@@ -62,12 +71,15 @@ class Dispatcher:
             self.failing[port] -= 1
             raise StateUnavailable("gone")
 
-    def run(self, *, stop_after: float = 60.0) -> None:
-        async def main() -> None:
-            asyncio.get_running_loop().call_later(stop_after, self.stopping.set)
-            await self.attempts.run(self.stopping)
+    async def live(self, stop_after: float, *beside: Coroutine[Any, Any, None]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(stop_after, self.stopping.set)
+        ports = Ports(self.claim, self.deliver, self.decide, self.record, self.release, loop.time)
+        self.attempts = Attempts(ports, Places(endpoint=AT_A_TIME, host=AT_A_TIME, total=AT_A_TIME))
+        await asyncio.gather(self.attempts.run(self.stopping), *beside)
 
-        run_virtual(main())
+    def run(self, *beside: Coroutine[Any, Any, None], stop_after: float = 60.0) -> None:
+        run_virtual(self.live(stop_after, *beside))
 
 
 NAMES = tuple(f"d{number}" for number in range(20))
@@ -96,10 +108,24 @@ def test_place_is_taken_again_while_others_are_still_under_way() -> None:
 
 
 def test_attempt_that_is_under_way_when_we_stop_ends_and_is_written_down() -> None:
-    """Nothing new is begun; whoever is next finds the rest as it was."""
+    """Nothing new is begun; what was held for it is given back, and whoever is next finds the rest as it was."""
     here = Dispatcher(*NAMES)
     here.run(stop_after=0.05)
     assert here.begun == sorted(here.recorded) == list(NAMES[:AT_A_TIME])
+    assert here.released == set(NAMES[AT_A_TIME:HELD])
+
+
+def test_delivery_that_waits_too_long_for_a_place_is_given_back() -> None:
+    """Its claim would end before its attempt, and another dispatcher make the same one meanwhile."""
+    here = Dispatcher(*NAMES[:HELD])
+
+    async def hang(_: PendingDelivery) -> None:
+        await asyncio.sleep(30.0)
+
+    here.send = hang
+    here.run(stop_after=20.0)
+    assert here.begun == list(NAMES[:AT_A_TIME])
+    assert here.released == set(NAMES[AT_A_TIME:HELD])
 
 
 def test_what_could_not_be_written_down_is_written_later() -> None:
@@ -131,10 +157,5 @@ def test_waking_it_finds_what_is_due_before_it_would_have_looked() -> None:
         begun_at.append(asyncio.get_running_loop().time())
 
     here.send = note
-
-    async def main() -> None:
-        asyncio.get_running_loop().call_later(5.0, here.stopping.set)
-        await asyncio.gather(here.attempts.run(here.stopping), plan())
-
-    run_virtual(main())
+    here.run(plan(), stop_after=5.0)
     assert begun_at[0] < 0.25
