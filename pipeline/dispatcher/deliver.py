@@ -8,7 +8,7 @@ after it had written that; a repeat carries the same `webhook-id` and does no ha
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -22,7 +22,7 @@ from pipeline.dispatcher.sign import signature_headers
 from pipeline.settings import WebhookSettings
 from pipeline.state.records import Answer, Outcome, PendingDelivery, SigningKey
 from pipeline.storage import addresses
-from pipeline.storage.egress import AddressRefused, Lookup, Reuse, Vet, open_egress, system_lookup
+from pipeline.storage.egress import AddressRefused, KeptConnectionLost, Lookup, Reuse, Vet, open_egress, system_lookup
 from pipeline.storage.urls import UrlPolicy, UrlRefused, admit
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ async def open_deliverer(
         connect_timeout_seconds=settings.connect_timeout_seconds,
         lookup=lookup,
         ssl_ca_file=settings.ssl_ca_file,
-        reuse=Reuse(KEEP_ALIVE_SECONDS, LOOKUP_THREADS, _note_reuse),
+        reuse=Reuse(KEEP_ALIVE_SECONDS, LOOKUP_THREADS),
     ) as session:
         yield _Deliverer(session, url_policy(settings), settings.attempt_timeout_seconds, now).deliver
 
@@ -78,14 +78,8 @@ async def open_deliverer(
 class _Heard:
     """What is known of an attempt so far, and stays known when it fails."""
 
-    reused: bool = False
     status: int | None = None
     retry_after: float | None = None
-
-
-def _note_reuse(heard: object) -> None:
-    assert isinstance(heard, _Heard)
-    heard.reused = True
 
 
 class _Deliverer:
@@ -110,19 +104,12 @@ class _Deliverer:
 
     async def _send(self, url: URL, body: bytes, headers: dict[str, str], heard: _Heard) -> Outcome:
         while True:
-            heard.reused = False
-            try:
+            # The message was most likely not read. Each turn uses up one such connection.
+            with suppress(KeptConnectionLost):
                 return await self._post(url, body, headers, heard)
-            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-                # A receiver may give up a kept connection just as we speak: that says nothing about it, and the
-                # message was most likely not read. Each turn uses up one such connection.
-                if not heard.reused:
-                    raise
 
     async def _post(self, url: URL, body: bytes, headers: dict[str, str], heard: _Heard) -> Outcome:
-        response = await self._session.post(
-            url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=heard
-        )
+        response = await self._session.post(url, data=body, headers=headers, allow_redirects=False)
         try:
             heard.status = response.status
             heard.retry_after = retry_after_seconds(

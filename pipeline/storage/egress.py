@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from weakref import WeakSet
 
 import aiohttp
 import structlog
@@ -39,6 +39,13 @@ class AddressRefused(OSError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(errno.EACCES, reason)
+
+
+class KeptConnectionLost(aiohttp.ClientConnectionError):
+    """A connection that had served another request broke before there was an answer.
+
+    A server may give one up just as we speak, which says nothing about it.
+    """
 
 
 def system_lookup(name: str, port: int) -> list[ResolveResult]:
@@ -105,6 +112,8 @@ def guarded_socket_factory(vet: Vet) -> Callable[[aiohttp.AddrInfoType], socket.
 
 
 def _guarded_response(vet: Vet) -> type[aiohttp.ClientResponse]:
+    served: WeakSet[object] = WeakSet()
+
     class GuardedResponse(aiohttp.ClientResponse):
         """Nothing of an answer is used before its sender has been vetted."""
 
@@ -112,18 +121,16 @@ def _guarded_response(vet: Vet) -> type[aiohttp.ClientResponse]:
             peer = connection.transport.get_extra_info("peername") if connection.transport else None
             if peer is not None:
                 refuse_forbidden(str(peer[0]), vet)
-            return await super().start(connection)
+            reused = connection.protocol in served
+            served.add(connection.protocol)
+            try:
+                return await super().start(connection)
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+                if reused:
+                    raise KeptConnectionLost from error
+                raise
 
     return GuardedResponse
-
-
-def _trace_of(on_reuse: Callable[[object], None]) -> aiohttp.TraceConfig:
-    async def reused(_session: object, context: SimpleNamespace, _params: object) -> None:
-        on_reuse(context.trace_request_ctx)
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(reused)
-    return trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +141,6 @@ class Reuse:
     """An idle connection is kept for so long, however many there are."""
     lookup_threads: int = LOOKUP_THREADS
     """Names resolved at a time. One whose name servers are silent holds a thread for longer than the deadline."""
-    on_reuse: Callable[[object], None] | None = None
-    """Told when a request gets a connection that served another: called with its `trace_request_ctx`."""
 
 
 @asynccontextmanager
@@ -173,7 +178,6 @@ async def open_egress(
         headers={"Accept-Encoding": "identity"},
         auto_decompress=False,
         trust_env=False,
-        trace_configs=None if reuse.on_reuse is None else [_trace_of(reuse.on_reuse)],
     ) as session:
         try:
             yield session
