@@ -28,7 +28,7 @@ from pipeline.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
-LINGER_SECONDS = 0.05
+LINGER_SECONDS = 0.04
 """After a batch that was not full: what comes meanwhile is taken together."""
 
 Places = Callable[[Collection[Partition]], Awaitable[Mapping[Partition, int]]]
