@@ -10,6 +10,7 @@ from time import monotonic, time
 import structlog
 
 from pipeline import __version__
+from pipeline.dispatcher.at_once import Hands
 from pipeline.dispatcher.attempts import Attempts
 from pipeline.dispatcher.deliver import open_deliverer, url_policy
 from pipeline.dispatcher.intake import Intake
@@ -82,7 +83,7 @@ async def _run(config: Settings) -> Exit:
             public_url=public_url,
             say=say,
             event_source=config.telemetry.event_source,
-            wake=attempts.wake,
+            hands=Hands(attempts.reserve, attempts.give_up, attempts.begin, work.lease_seconds),
             now=time,
         )
         await opened.enter_async_context(batches)

@@ -9,7 +9,7 @@ import structlog
 from pipeline.dispatcher.places import Held, Places
 from pipeline.errors import PipelineError
 from pipeline.kafka.commits import wait_until
-from pipeline.state.records import Answer, Attempted, Next, PendingDelivery, SigningKey
+from pipeline.state.records import Answer, Attempted, Endpoint, Next, PendingDelivery, SigningKey
 
 log = structlog.get_logger()
 
@@ -36,6 +36,8 @@ class Ports:
     record: Callable[[Sequence[Attempted]], Awaitable[None]]
     release: Callable[[Collection[str]], Awaitable[None]]
     """Give claims back, by the ids of the deliveries."""
+    has_room: Callable[[Held, Endpoint], bool]
+    """Whether one more may be held of an endpoint, which has to be well."""
     now: Callable[[], float]
     """Monotonic seconds."""
 
@@ -58,6 +60,25 @@ class Attempts:
     def wake(self) -> None:
         """There may be something to do."""
         self._wake.set()
+
+    def reserve(self, endpoint: Endpoint) -> bool:
+        """A place for one more delivery, if there is one and the endpoint is well."""
+        room = not self._stopping and self._ports.has_room(self._held, endpoint)
+        if room:
+            self._held.add(endpoint)
+        return room
+
+    def give_up(self, endpoint: Endpoint) -> None:
+        """A place that was reserved is not needed."""
+        self._held.remove(endpoint)
+
+    def begin(self, held: Sequence[tuple[PendingDelivery, Keys]]) -> None:
+        """Attempt these, which are claimed, and a place reserved for each."""
+        begin_by = self._ports.now() + BEGIN_SECONDS
+        for delivery, keys in held:
+            task = asyncio.create_task(self._attempt(delivery, keys, begin_by))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Claim, attempt, write down until `stopping`; then until what is under way has ended and is written down.
@@ -88,12 +109,9 @@ class Attempts:
         except PipelineError as error:
             log.warning("claim_failed", error=str(error))
             return False
-        begin_by = self._ports.now() + BEGIN_SECONDS
-        for delivery, keys in claimed:
+        for delivery, _ in claimed:
             self._held.add(delivery.endpoint)
-            task = asyncio.create_task(self._attempt(delivery, keys, begin_by))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self.begin(claimed)
         return bool(claimed)
 
     async def _attempt(self, delivery: PendingDelivery, keys: Keys, begin_by: float) -> None:

@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 import structlog
 
 from pipeline.dispatcher import plan, targets
+from pipeline.dispatcher.at_once import AtOnce, Hands
 from pipeline.dispatcher.payload import body_of
+from pipeline.dispatcher.plan import Planned
 from pipeline.errors import PipelineError
 from pipeline.kafka.scan import Record
-from pipeline.state import deliveries, endpoints, offsets
+from pipeline.state import endpoints, offsets
 from pipeline.state.database import Connection, Database
 from pipeline.state.job_rows import read_jobs, write_jobs
 from pipeline.state.jobs import JobName, JobRow, merged, row_of, status_of
-from pipeline.state.records import Endpoint, NewDelivery
+from pipeline.state.records import Endpoint
 from pipeline.storage.presign import PublicUrl
 from pipeline.storage.urls import UrlPolicy
 from schemas import codec
@@ -33,8 +35,7 @@ class Intake:
     say: Callable[[Event], Awaitable[None]]
     """Publish an event; returns when the broker has it."""
     event_source: str
-    wake: Callable[[], None]
-    """There may be something to attempt."""
+    hands: Hands
     now: Callable[[], float]
     """Unix seconds."""
 
@@ -48,7 +49,6 @@ class Intake:
             # Coming again it would end this dispatcher, and after it every other.
             log.exception("records_not_taken", first=origin_of(records[0]), count=len(records))
             await self._take_apart(records)
-        self.wake()
 
     async def _take_apart(self, records: Sequence[Record]) -> None:
         """One by one, and without those that cannot be taken."""
@@ -67,9 +67,15 @@ class Intake:
         for event, _ in heard:
             await self._reject(event)
         rows = [row for event, record in heard if (row := row_of(event, record.timestamp.timestamp())) is not None]
-        async with self.database.write() as connection:
-            await self._keep(connection, rows)
-            await offsets.advance(connection, ends(records))
+        at_once = AtOnce(self.hands)
+        try:
+            async with self.database.write() as connection:
+                await at_once.plan(connection, await self._keep(connection, rows), self.now())
+                await offsets.advance(connection, ends(records))
+        except BaseException:
+            at_once.give_up()
+            raise
+        at_once.begin()
 
     async def _reject(self, event: Event) -> None:
         """Before the offset moves, and under the same id if it comes again."""
@@ -77,7 +83,8 @@ class Intake:
             log.warning("webhook_rejected", job_id=told.job_id, reason=str(told.reason))
             await self.say(event_from(told, source=self.event_source, time=datetime.fromtimestamp(self.now(), UTC)))
 
-    async def _keep(self, connection: Connection, heard: Sequence[JobRow]) -> None:
+    async def _keep(self, connection: Connection, heard: Sequence[JobRow]) -> list[Planned]:
+        """Write the rows; what follows from them for receivers."""
         before = await read_jobs(connection, {row.name for row in heard})
         rows, ended = dict(before), list[JobRow]()
         for row in heard:
@@ -86,22 +93,24 @@ class Intake:
             if plan.news(old, new):
                 ended.append(new)
         await write_jobs(connection, [row for name, row in rows.items() if row != before.get(name)], self.now())
-        await deliveries.plan(connection, await self._planned(connection, ended))
+        return await self._planned(connection, ended)
 
-    async def _planned(self, connection: Connection, ended: Sequence[JobRow]) -> list[NewDelivery]:
+    async def _planned(self, connection: Connection, ended: Sequence[JobRow]) -> list[Planned]:
         registered = await endpoints.of_tenants(connection, {row.name.tenant for row in ended})
         own = await own_endpoints(connection, ended, self.policy, self.now())
-        planned = []
+        planned = list[Planned]()
         for row in ended:
             if found := tuple(plan.targets(row, registered.get(row.name.tenant, ()), own.get(row.name))):
                 planned += await self._messages(row, found)
         return planned
 
-    async def _messages(self, row: JobRow, found: Iterable[plan.Target]) -> list[NewDelivery]:
+    async def _messages(self, row: JobRow, found: Iterable[plan.Target]) -> list[Planned]:
         status = status_of(row, await result_url(row, self.public_url))
         event, message, now = plan.EVENT_OF_STATE[row.state], plan.message_id(row.event_id), self.now()
         bodies = {each.payload: body_of(event, row.event_at, status, each.payload) for each in found}
-        return [plan.delivery(each, row, message, bodies[each.payload], now=now) for each in found]
+        return [
+            Planned(plan.delivery(each, row, message, bodies[each.payload], now=now), each.endpoint) for each in found
+        ]
 
 
 async def own_endpoints(

@@ -29,6 +29,14 @@ class Target:
     payload: str
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A message to an endpoint, not yet written down."""
+
+    delivery: NewDelivery
+    endpoint: Endpoint
+
+
 def message_id(event_id: str) -> str:
     """The `webhook-id` of an event: derived, so that every dispatcher gives it the same, and without a dot."""
     return f"msg_{uuid5(EVENT_NAMESPACE, event_id).hex}"

@@ -14,7 +14,8 @@ from pipeline.settings import WebhookSettings
 from pipeline.state import claims, deliveries, recording, signing_keys
 from pipeline.state.claims import Room
 from pipeline.state.database import Database
-from pipeline.state.records import Answer, Attempted, Next, Outcome, PendingDelivery
+from pipeline.state.health import slots
+from pipeline.state.records import Answer, Attempted, Endpoint, Next, Outcome, PendingDelivery
 from pipeline.telemetry import metrics
 from pipeline.telemetry.stage import stage
 from schemas.stages import Stage
@@ -48,7 +49,23 @@ class DeliveryWork:
             decide=self.decide,
             record=self.record,
             release=self.release,
+            has_room=self.has_room,
             now=monotonic,
+        )
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a claim is ours."""
+        return BEGIN_SECONDS + self.settings.attempt_timeout_seconds + CLAIM_MARGIN_SECONDS
+
+    def has_room(self, held: Held, endpoint: Endpoint) -> bool:
+        """As a claim has it."""
+        most, settings = slots(endpoint.health, self.now(), self.settings.endpoint_concurrency), self.settings
+        return (
+            most == settings.endpoint_concurrency
+            and held.total < AHEAD * settings.concurrency
+            and held.endpoints[endpoint.id] < AHEAD * most
+            and held.hosts[endpoint.host] < AHEAD * settings.host_concurrency
         )
 
     async def claim(self, held: Held) -> Sequence[tuple[PendingDelivery, Keys]]:
@@ -64,10 +81,9 @@ class DeliveryWork:
             busy_hosts=held.hosts,
             start=self.start,
         )
-        lease = BEGIN_SECONDS + self.settings.attempt_timeout_seconds + CLAIM_MARGIN_SECONDS
         now = self.now()
         async with self.database.write() as connection:
-            claimed = await claims.claim(connection, room, now, lease)
+            claimed = await claims.claim(connection, room, now, self.lease_seconds)
             endpoints = {each.endpoint.id: each.endpoint for each in claimed.deliveries}
             keys = await signing_keys.keys_of(connection, endpoints.values(), now)
         self.start = claimed.start

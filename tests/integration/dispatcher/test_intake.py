@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
+from pipeline.dispatcher.at_once import Hands
+from pipeline.dispatcher.attempts import Keys
 from pipeline.dispatcher.deliver import url_policy
 from pipeline.dispatcher.intake import Intake
 from pipeline.dispatcher.tell import Teller
-from pipeline.errors import JobFailed
+from pipeline.errors import JobFailed, StateUnavailable
 from pipeline.kafka.scan import Record
 from pipeline.settings import StateSettings, WebhookSettings
 from pipeline.state import endpoints, tables
@@ -18,6 +20,7 @@ from pipeline.state.database import Database, open_database
 from pipeline.state.endpoints import NewEndpoint
 from pipeline.state.migrate import migrate
 from pipeline.state.offsets import read_offsets
+from pipeline.state.records import Endpoint, PendingDelivery
 from schemas import codec
 from schemas.callbacks import Webhook, WebhookEvent, WebhookMode
 from schemas.events import Event, EventData, UpscaleCanceled, UpscaleFailed, UpscaleRequested, event_from
@@ -52,13 +55,14 @@ class Scene:
         self.database = database
         self.said: list[Event] = []
         self.broker_away = False
+        self.began: list[tuple[PendingDelivery, Keys]] = []
         self.intake = Intake(
             database=database,
             policy=POLICY,
             public_url=self.public_url,
             say=self.say,
             event_source="/test",
-            wake=lambda: None,
+            hands=Hands(lambda _: False, lambda _: None, self.began.extend, 60.0),
             now=lambda: NOW + 100,
         )
 
@@ -209,3 +213,66 @@ async def test_running_job_is_told_of_in_time_and_no_more_often(scene: Scene) ->
     assert await teller.turn() == 0
     events = [event for _, event, _ in await scene.planned()]
     assert sorted(events) == ["upscale.completed", *["upscale.progress"] * 3]
+
+
+class Places:
+    """Hands with room for so many deliveries."""
+
+    def __init__(self, count: int) -> None:
+        self.free = count
+        self.began: list[str] = []
+        self.hands = Hands(self.reserve, self.give_up, self.begin, 60.0)
+
+    def reserve(self, _: Endpoint) -> bool:
+        had = self.free > 0
+        self.free -= had
+        return had
+
+    def give_up(self, _: Endpoint) -> None:
+        self.free += 1
+
+    def begin(self, ready: Sequence[tuple[PendingDelivery, Keys]]) -> None:
+        self.began += [delivery.event for delivery, keys in ready if keys]
+
+
+async def claimable(database: Database) -> int:
+    columns = tables.deliveries.c
+    async with database.read() as connection:
+        return len((await connection.execute(select(columns.id).where(columns.claimed_until < NOW + 100))).all())
+
+
+async def test_new_deliveries_are_attempted_at_once_as_far_as_there_is_room(scene: Scene) -> None:
+    """The others can be claimed; what is attempted cannot, for as long as that may take."""
+    places = Places(2)
+    scene.intake = replace(scene.intake, hands=places.hands)
+    webhook = Webhook(url=HOOK)
+    requests = [record(asked(job, webhook), number) for number, job in enumerate("abc")]
+    ends = [record(done(job), number) for number, job in enumerate("abc", 3)]
+    await scene.intake.take([*requests, *ends])
+    assert places.began == ["upscale.completed"] * 2
+    assert await claimable(scene.database) == 1
+    assert len(await scene.planned()) == 3
+
+
+async def test_delivery_that_was_planned_before_is_not_attempted_again_and_its_place_is_free(scene: Scene) -> None:
+    places = Places(2)
+    scene.intake = replace(scene.intake, hands=places.hands)
+    records = [record(asked("a", Webhook(url=HOOK))), record(done("a"), 1)]
+    await scene.intake.take(records)
+    async with scene.database.write() as connection:
+        await connection.execute(tables.jobs.delete())
+    await scene.intake.take(records)
+    assert (places.began, places.free) == (["upscale.completed"], 1)
+
+
+async def test_places_are_free_again_when_nothing_could_be_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> None:
+        raise StateUnavailable("away")
+
+    places = Places(2)
+    scene.intake = replace(scene.intake, hands=places.hands)
+    monkeypatch.setattr("pipeline.state.offsets.advance", away)
+    with pytest.raises(StateUnavailable):
+        await scene.intake.take([record(asked("a", Webhook(url=HOOK))), record(done("a"), 1)])
+    assert (places.began, places.free) == ([], 2)
+    assert await scene.planned() == []

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.dispatcher.attempts import Attempts, Keys, Ports
 from pipeline.dispatcher.places import Held, Places
 from pipeline.errors import StateUnavailable
-from pipeline.state.records import Answer, Attempted, Delivered, Next, Outcome, PendingDelivery
+from pipeline.state.records import Answer, Attempted, Delivered, Endpoint, Next, Outcome, PendingDelivery
 from tests.support.attempts import HMAC_KEY, pending
 from tests.support.clock import run_virtual
 
@@ -54,6 +54,9 @@ class Dispatcher:
         self.under_way -= 1
         return ANSWER
 
+    def has_room(self, held: Held, endpoint: Endpoint) -> bool:
+        return held.total < HELD
+
     async def release(self, ids: Collection[str]) -> None:
         self.released |= set(ids)
 
@@ -74,7 +77,7 @@ class Dispatcher:
     async def live(self, stop_after: float, *beside: Coroutine[Any, Any, None]) -> None:
         loop = asyncio.get_running_loop()
         loop.call_later(stop_after, self.stopping.set)
-        ports = Ports(self.claim, self.deliver, self.decide, self.record, self.release, loop.time)
+        ports = Ports(self.claim, self.deliver, self.decide, self.record, self.release, self.has_room, loop.time)
         self.attempts = Attempts(ports, Places(endpoint=AT_A_TIME, host=AT_A_TIME, total=AT_A_TIME))
         await asyncio.gather(self.attempts.run(self.stopping), *beside)
 
@@ -159,3 +162,21 @@ def test_waking_it_finds_what_is_due_before_it_would_have_looked() -> None:
     here.send = note
     here.run(plan(), stop_after=5.0)
     assert begun_at[0] < 0.25
+
+
+def test_what_is_planned_here_is_attempted_at_once_while_there_is_room() -> None:
+    """Reserved places count like claimed ones, and those given up are free again."""
+    here = Dispatcher()
+    planned = [delivery(name) for name in NAMES[:HELD]]
+    refused: list[bool] = []
+
+    async def plan() -> None:
+        await asyncio.sleep(0.1)
+        assert all(here.attempts.reserve(each.endpoint) for each in planned)
+        refused.append(here.attempts.reserve(planned[0].endpoint))
+        here.attempts.give_up(planned[-1].endpoint)
+        here.attempts.begin([(each, (HMAC_KEY,)) for each in planned[:-1]])
+
+    here.run(plan(), stop_after=5.0)
+    assert refused == [False]
+    assert here.begun == sorted(here.recorded) == list(NAMES[: HELD - 1])
