@@ -16,9 +16,9 @@ def rate(metric: str, by: str, matchers: str = "") -> str:
     return f"sum by ({by}) (rate({select(metric, matchers)}{WINDOW}))"
 
 
-def total(metric: str, by: str) -> str:
+def total(metric: str, by: str, matchers: str = "") -> str:
     """A gauge summed over the labels that are not named."""
-    return f"sum by ({by}) ({select(metric)})"
+    return f"sum by ({by}) ({select(metric, matchers)})"
 
 
 def most(metric: str, by: str) -> str:

@@ -144,7 +144,7 @@ def _trying_again() -> Row:
 
 def _webhooks() -> Row:
     attempts = by("outcome", rate("upscale_webhook_attempts_total", "outcome"))
-    under_way = by("instance", total("upscale_webhook_attempts_under_way", "instance"))
+    under_way = by("instance", total("upscale_stage_in_progress", "instance", 'stage="deliver"'))
     # Every dispatcher asks the same database.
     oldest = Query(most("upscale_webhook_oldest_due_seconds", "job"), "oldest")
     disabled = Query(most("upscale_webhook_endpoints_disabled", "job"), "disabled")

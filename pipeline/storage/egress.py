@@ -41,7 +41,7 @@ class AddressRefused(OSError):
         super().__init__(errno.EACCES, reason)
 
 
-class KeptConnectionLost(aiohttp.ClientConnectionError):
+class KeptConnectionLost(aiohttp.ServerDisconnectedError):
     """A connection that had served another request broke before there was an answer.
 
     A server may give one up just as we speak, which says nothing about it.
