@@ -52,6 +52,9 @@ class Batches:
         self._most = most
         self._assigned = _Assigned()
         self._client: AIOKafkaConsumer | None = None
+        self._taken: dict[TopicPartition, int] = {}
+        """What is to be committed: the next offset of partitions that were read since the last commit."""
+        self._commit_at = 0.0
         self.last_poll: float | None = None
         """When a poll last succeeded, on the event loop's clock; None before the first."""
 
@@ -96,9 +99,11 @@ class Batches:
         found = await client.getmany(timeout_ms=POLL_MS, max_records=self._most)
         self.last_poll = asyncio.get_running_loop().time()
         if not found:
+            await self._commit(client)
             return
         await take([read_record(record) for records in found.values() for record in records])
-        await self._commit(client, {each: records[-1].offset + 1 for each, records in found.items()})
+        self._taken |= {each: records[-1].offset + 1 for each, records in found.items()}
+        await self._commit(client)
         if sum(map(len, found.values())) < self._most:
             await asyncio.sleep(LINGER_SECONDS)
 
@@ -114,11 +119,16 @@ class Batches:
         client.resume(*(unplaced & client.assignment()))
         self._assigned.unplaced -= unplaced
 
-    async def _commit(self, client: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
-        """Nothing depends on it."""
+    async def _commit(self, client: AIOKafkaConsumer) -> None:
+        """Now and then; nothing depends on it."""
+        now = asyncio.get_running_loop().time()
+        if not self._taken or now < self._commit_at:
+            return
+        self._commit_at = now + self._settings.commit_interval_seconds
+        ours, self._taken = {each: self._taken[each] for each in self._taken.keys() & client.assignment()}, {}
         with suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(self._settings.revoke_budget_seconds):
-                await client.commit(dict(offsets))
+                await client.commit(ours)
 
     def _create(self, servers: list[str]) -> AIOKafkaConsumer:
         options = consumer_options(self._settings) | {"max_partition_fetch_bytes": 1_048_576}

@@ -14,6 +14,8 @@ from pipeline.kafka.publish import Publisher
 from pipeline.kafka.scan import Record
 from pipeline.settings import KafkaSettings
 from schemas.topics import Topics
+from tests.support.streams import committed
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -92,6 +94,22 @@ async def test_reader_goes_on_from_its_own_place_whatever_the_broker_was_told(
     await read(kafka, topics.events.name, ahead)
     assert restored.seen == kept.seen
     assert ahead.seen == Counter(later)
+
+
+async def test_broker_is_told_how_far_the_group_is(kafka: KafkaSettings, topics: Topics) -> None:
+    """Operators look there, also when nothing comes any more."""
+    topic, stopping = topics.events.name, asyncio.Event()
+    await said(kafka, topic, 10)
+    kept = Kept(10)
+    async with asyncio.timeout(PATIENCE_SECONDS), Batches(kafka, [topic], kept.placed, most=MOST) as batches:
+        reading = asyncio.create_task(batches.run(kept.take, stopping))
+
+        async def told() -> bool:
+            return sum((await committed(kafka, topic)).values()) == 10
+
+        await until(told)
+        stopping.set()
+        await reading
 
 
 async def test_batch_that_could_not_be_kept_comes_again(kafka: KafkaSettings, topics: Topics) -> None:
