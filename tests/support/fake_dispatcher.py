@@ -23,8 +23,8 @@ class DispatcherPoint(StrEnum):
     """Rows, deliveries and offsets are written; the transaction has not ended."""
     KEPT = "kept"
     """It has ended; nothing was committed to the broker."""
-    CLAIMED = "claimed"
-    """Deliveries are claimed; nothing was sent."""
+    BEGUN = "begun"
+    """A delivery is claimed, or was planned as claimed, and its attempt is next; nothing was sent."""
     SENT = "sent"
     """A receiver has the delivery; that is not written down."""
     RECORDING = "recording"
@@ -36,25 +36,32 @@ class DispatcherPoint(StrEnum):
 POINTS: dict[DispatcherPoint, tuple[Any, str]] = {
     DispatcherPoint.PLANNED: (offsets, "advance"),
     DispatcherPoint.KEPT: (Intake, "take"),
-    DispatcherPoint.CLAIMED: (DeliveryWork, "claim"),
+    DispatcherPoint.BEGUN: (DeliveryWork, "deliver"),
     DispatcherPoint.SENT: (DeliveryWork, "deliver"),
     DispatcherPoint.RECORDING: (recording, "record"),
     DispatcherPoint.RECORDED: (DeliveryWork, "record"),
 }
-"""What returns when the point is reached."""
+"""What returns when the point is reached; but for `BEGUN`, where it is called."""
 
 
-def dying_after(function: Callable[..., Awaitable[Any]], times: int) -> Callable[..., Awaitable[Any]]:
-    """As `function`, and the end of this process when it has returned something for the `times`-th time."""
+def dying(
+    function: Callable[..., Awaitable[Any]], times: int, *, before: bool = False
+) -> Callable[..., Awaitable[Any]]:
+    """As `function`, and the end of this process when it has returned, or is called, for the `times`-th time."""
     left = times
 
-    async def until_then(*arguments: Any, **named: Any) -> Any:
+    def reached() -> None:
         nonlocal left
-        found = await function(*arguments, **named)
-        # A claim that found nothing is no point to die at.
-        left -= found != []
+        left -= 1
         if left <= 0:
             kill_nine()
+
+    async def until_then(*arguments: Any, **named: Any) -> Any:
+        if before:
+            reached()
+        found = await function(*arguments, **named)
+        if not before:
+            reached()
         return found
 
     return until_then
@@ -67,7 +74,8 @@ def main(told: str) -> int:
     point, _, times = told.partition(":")
     if point:
         place, name = POINTS[DispatcherPoint(point)]
-        setattr(place, name, dying_after(getattr(place, name), int(times)))
+        before = point == DispatcherPoint.BEGUN
+        setattr(place, name, dying(getattr(place, name), int(times), before=before))
     return app.main(None, environment.load())  # type: ignore[arg-type]  # it takes no arguments
 
 
