@@ -81,9 +81,12 @@ async def reader(
 
 
 async def new_partition(settings: KafkaSettings, **configuration: str) -> TopicPartition:
-    """The only partition of a new topic."""
+    """The only partition of a new topic.
+
+    It keeps records for ever, for those of `put_batch` are from 1970: Kafka's retention takes them at its next round.
+    """
     name = f"{settings.topic_prefix}.{uuid4().hex[:8]}"
-    topic_configs = {key.replace("_", "."): value for key, value in configuration.items()}
+    topic_configs = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in configuration.items()}
     async with admin(settings) as client:
         await client.create_topics([NewTopic(name, 1, 1, topic_configs=topic_configs)])
     return TopicPartition(name, 0)
