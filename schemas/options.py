@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from schemas.problems import shown
 
 DEFAULT_MODEL = "realesrgan-x4plus"
+DEFAULT_FACE_MODEL = "gfpgan-v1.4"
 
 
 def _no_truth_value(value: object) -> object:
@@ -43,6 +44,44 @@ class MetadataPolicy(StrEnum):
     KEEP = "keep"  # the source's EXIF without its thumbnail, orientation reset to upright
 
 
+class BeyondNative(StrEnum):
+    """How a scale above the network's own is reached."""
+
+    RESIZE = "resize"  # one pass, then Lanczos: half the price and softer
+    REPEAT = "repeat"  # the network over its own result, then Lanczos down to the scale asked for
+
+
+class FaceOrder(StrEnum):
+    """When faces are restored."""
+
+    AFTER = "after"  # on the upscaled picture, as upstream does
+    BEFORE = "before"  # on the source; the network then upscales the restored faces
+
+
+class FaceOptions(BaseModel):
+    """How faces are restored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    model: Annotated[str, Field(min_length=1, max_length=100)] = DEFAULT_FACE_MODEL
+    """Name of the restoring network, as `upscale models` lists it."""
+
+    weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NotBoolean] = 0.5
+    """Share of the restored face in what is pasted, the rest being the face as it was."""
+
+    only_center: bool = False
+    """Restore only the face nearest to the middle of the picture."""
+
+    max_size: Annotated[int | None, Field(ge=1), NotBoolean] = None
+    """Leave faces alone whose longer side is larger than this in source pixels: restoring takes detail from them."""
+
+    min_eye_distance: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False), NotBoolean] = 5.0
+    """Leave faces alone whose eyes are nearer than this in source pixels."""
+
+    order: FaceOrder = FaceOrder.AFTER
+    """When faces are restored."""
+
+
 class UpscaleOptions(BaseModel):
     """Options of one upscale; unknown fields are refused so that a misspelt one is not silently ignored."""
 
@@ -54,8 +93,23 @@ class UpscaleOptions(BaseModel):
     scale: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), NotBoolean] = 4.0
     """Output side divided by input side. 1 restores without enlarging."""
 
+    width: Annotated[int | None, Field(ge=1, le=100_000), NotBoolean] = None
+    """Width of the result in pixels, instead of `scale`. With `height` too, the result fits inside both."""
+
+    height: Annotated[int | None, Field(ge=1, le=100_000), NotBoolean] = None
+    """Height of the result in pixels, instead of `scale`. The picture keeps its proportions."""
+
+    beyond_native: BeyondNative = BeyondNative.RESIZE
+    """How a scale above the network's own is reached."""
+
+    denoise_strength: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False), NotBoolean] = None
+    """From 0, which keeps noise, to 1; only of models that have the choice, and null takes their own 1."""
+
     face_enhance: bool = False
-    """Restore faces after upscaling. Needs face weights, which do not come with the install."""
+    """Restore faces. Needs face weights, which do not come with the install."""
+
+    faces: FaceOptions = FaceOptions()
+    """How faces are restored when `face_enhance` is true; without it nothing here has an effect."""
 
     tile_size: Annotated[int | None, Field(ge=32, le=2048), NotBoolean] = None
     """Largest window side in source pixels, context included; null lets the worker choose for its device."""
@@ -71,6 +125,13 @@ class UpscaleOptions(BaseModel):
 
     metadata: MetadataPolicy = MetadataPolicy.STRIP
     """What of the source's metadata the result carries."""
+
+    @model_validator(mode="after")
+    def _one_way_to_say_the_size(self) -> Self:
+        sides = [side for side in ("width", "height") if getattr(self, side) is not None]
+        if sides and "scale" in self.model_fields_set:
+            raise ValueError(f"scale: must be left out beside {' and '.join(sides)}, got {self.scale}")
+        return self
 
     @model_validator(mode="after")
     def _pad_leaves_a_core(self) -> Self:

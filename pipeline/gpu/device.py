@@ -6,11 +6,11 @@ from typing import Literal
 
 import torch
 
+from pipeline.gpu.specs import Precision
 from pipeline.settings import DeviceSettings, InvalidSettings
 from pipeline.variables import variable
 
 Kind = Literal["cpu", "cuda", "mps"]
-Precision = Literal["fp32", "bf16", "fp16"]
 
 CPU_SIDES: tuple[int, ...] = (32, 48, 64, *range(68, 289, 4))
 """On a CPU a new shape costs milliseconds, and only windows of some thousand pixels gain from batching: larger ones

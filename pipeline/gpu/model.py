@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.gpu import catalog, weights
-from pipeline.gpu.catalog import ModelSpec
-from pipeline.gpu.device import DeviceProfile, Precision
+from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.ncnn import DamagedModel
 from pipeline.gpu.networks import Network, fast_network
+from pipeline.gpu.specs import ModelSpec, Precision
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.gpu.catalog import Architecture, RRDBShape
+from pipeline.gpu.specs import RRDBShape, SRVGGShape
 
 Floats = npt.NDArray[np.float32]
 
@@ -51,7 +51,7 @@ class Step:
     shape: tuple[int, ...] = ()
 
 
-def state_dict(param: str, blob: bytes, architecture: Architecture) -> dict[str, Floats]:
+def state_dict(param: str, blob: bytes, architecture: RRDBShape | SRVGGShape) -> dict[str, Floats]:
     """All parameters, float32, in upstream's names and order (OIHW). Raises `DamagedModel`."""
     layers = [layer for layer in parse(param) if layer.kind not in _NO_COMPUTATION]
     steps = list(_steps(architecture))
@@ -101,7 +101,7 @@ def _check(index: int, layer: Layer, step: Step) -> None:
         )
 
 
-def _steps(architecture: Architecture) -> Iterator[Step]:
+def _steps(architecture: RRDBShape | SRVGGShape) -> Iterator[Step]:
     if isinstance(architecture, RRDBShape):
         return _rrdb_steps(architecture.blocks)
     return _srvgg_steps(architecture.convs)

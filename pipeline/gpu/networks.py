@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.gpu.catalog import ModelSpec, RRDBShape
-from pipeline.gpu.device import Precision
 from pipeline.gpu.ncnn import DamagedModel
+from pipeline.gpu.specs import ModelSpec, Precision, RRDBShape, SRVGGShape
 from pipeline.gpu.upstream import RRDBNet, SRVGGNetCompact
 
 Network = Callable[[Tensor], Tensor]
@@ -33,8 +32,10 @@ def upstream_network(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> nn.Modul
     with torch.device("meta"):
         if isinstance(shape, RRDBShape):
             module = RRDBNet(num_in_ch=3, num_out_ch=3, scale=spec.scale, num_block=shape.blocks)
-        else:
+        elif isinstance(shape, SRVGGShape):
             module = SRVGGNetCompact(num_conv=shape.convs, upscale=spec.scale)
+        else:
+            raise TypeError(f"{spec.name}: upstream has no class for {shape}")
     try:
         module.load_state_dict(tensors, strict=True, assign=True)
     except RuntimeError as error:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from pipeline.gpu import weights
-from pipeline.gpu.catalog import ModelSpec
 from pipeline.gpu.networks import upstream_network
+from pipeline.gpu.specs import ModelSpec
 from pipeline.gpu.upstream import RealESRGANer
 from pipeline.imaging.raster import Pixels
 

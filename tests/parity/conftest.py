@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from pipeline.gpu import catalog, reference
-from pipeline.gpu.device import Precision
 from pipeline.gpu.model import LoadedModel, load
+from pipeline.gpu.specs import Precision
 from tests.support.networks import cpu_profile
 
 

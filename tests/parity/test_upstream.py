@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from pipeline.gpu.device import Precision
 from pipeline.gpu.infer import infer
 from pipeline.gpu.model import LoadedModel
 from pipeline.gpu.reference import enhance
+from pipeline.gpu.specs import Precision
 from pipeline.imaging.planes import Planes, join, split
 from pipeline.imaging.raster import Pixels, Raster
 from tests.support.errors_between import assert_within

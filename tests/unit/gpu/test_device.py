@@ -5,7 +5,8 @@ from typing import Literal
 import pytest
 import torch
 
-from pipeline.gpu.device import CPU_SIDES, GPU_SIDES, DeviceProfile, Facts, Precision, choose, probe
+from pipeline.gpu.device import CPU_SIDES, GPU_SIDES, DeviceProfile, Facts, choose, probe
+from pipeline.gpu.specs import Precision
 from pipeline.settings import DeviceSettings, InvalidSettings
 
 GIB = 1024**3

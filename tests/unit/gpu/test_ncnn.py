@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.gpu import ncnn
-from pipeline.gpu.catalog import RRDBShape, SRVGGShape
 from pipeline.gpu.ncnn import DamagedModel
+from pipeline.gpu.specs import RRDBShape, SRVGGShape
 from tests.support.ncnn_files import FLOAT16, FLOAT32, SMALLEST, write
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from pipeline.gpu import catalog
-from pipeline.gpu.catalog import ModelSpec, RRDBShape, SRVGGShape
 from pipeline.gpu.ncnn import DamagedModel
 from pipeline.gpu.networks import fast_network, upstream_network
+from pipeline.gpu.specs import ModelSpec, RRDBShape, SRVGGShape
 from pipeline.gpu.upstream import RRDBNet, SRVGGNetCompact
 
 RRDB = replace(catalog.find("x4plus"), architecture=RRDBShape(blocks=2))

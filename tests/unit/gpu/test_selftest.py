@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.gpu.catalog import MODELS, ModelSpec
-from pipeline.gpu.device import Precision
+from pipeline.gpu.catalog import MODELS
 from pipeline.gpu.model import load
 from pipeline.gpu.selftest import EXPECTED, WrongAnswer, check
+from pipeline.gpu.specs import ModelSpec, Precision
 from tests.support.networks import constant, cpu_profile, repeating, tiny_model
 
 

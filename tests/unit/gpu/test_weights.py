@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pipeline.errors import JobFailed
 from pipeline.gpu import catalog, weights
-from pipeline.gpu.catalog import MODELS, ModelSpec
+from pipeline.gpu.catalog import MODELS
+from pipeline.gpu.specs import ModelSpec
 from schemas.failures import FailureCode
 
 SPEC = catalog.find("realesr-animevideov3")

