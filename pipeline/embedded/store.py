@@ -24,6 +24,9 @@ STOP_SECONDS = 10.0
 MEMORY_LIMIT = "400MiB"
 """Of the Go heap. Without it a load of 50 MB/s grows the process to a gigabyte; with it, to 250 MB. At 300 MiB an
 object of 6 MB cost 100 ms of CPU instead of 70: the collector ran for every one."""
+VOLUME_MEBIBYTES = 64
+"""Size of the files that objects are kept in. There are as many as fit on the disk when the store starts, and each
+bucket has its own: with the 1 GiB that SeaweedFS chooses on a large disk, 10 GiB free were not enough for ten buckets."""
 WHOLE_BYTES = 5 * 2**30
 """S3's limit on an object sent whole, and our threshold for parts here: when several uploads in parts finish at once
 under one key, SeaweedFS 4.48 lets more than one of them win, though each asked not to overwrite."""
@@ -92,6 +95,7 @@ def arguments(program: Path, data: Path, port: int, sockets: Path) -> tuple[str,
         f"-ip={LOOPBACK}",
         f"-ip.bind={LOOPBACK}",
         "-master.telemetry=false",
+        f"-master.volumeSizeLimitMB={VOLUME_MEBIBYTES}",
         "-webdav=false",
         "-admin.ui=false",
         "-s3.autoCreateBucket=false",

@@ -91,6 +91,8 @@ async def of_tenants(connection: AsyncConnection, tenants: Collection[str]) -> d
 async def origins(connection: AsyncConnection, wanted: Iterable[Origin], now: float) -> dict[Origin, Endpoint]:
     """The endpoint of each origin, made when it is new. Any number of processes may ask at a time: all get the same."""
     ids = {origin_id(*origin): origin for origin in wanted}
+    if not ids:
+        return {}
     found = {one.id: one for one in await _where(connection, endpoints.c.id.in_(ids))}
     # In one order for everybody: two that insert the same ones crosswise would wait for each other.
     new = [_row(_implicit(*ids[missing], now)) for missing in sorted(ids.keys() - found.keys())]

@@ -1,4 +1,4 @@
-"""`upscale doctor`: device, weights, broker, topics and store: a line each, green or red, with what to do."""
+"""`upscale doctor`: device, weights, broker, topics, store and database: a line each, green or red, with what to do."""
 
 import argparse
 import asyncio
@@ -19,6 +19,7 @@ from pipeline.variables import variable
 from schemas.topics import declare
 
 BUCKET = variable("store", "bucket")
+DATABASE = variable("state", "url")
 SHOWN_VERSIONS = ("torch", "numpy", "pillow", "aiokafka", "aioboto3")
 
 
@@ -76,6 +77,7 @@ async def findings(config: Settings) -> AsyncIterator[Finding]:
         ("broker", _broker),
         ("topics", _topics),
         ("store", _store),
+        ("database", _database),
     )
     for subject, check in checks:
         yield await _finding(subject, check(config))
@@ -146,3 +148,14 @@ async def _store(config: Settings) -> str:
     except ServiceRefused as error:
         raise Ailing(str(error), "upscale bucket create" if error.setting == BUCKET else "") from None
     return f"bucket {config.store.bucket} at {storage.address(config.store)}"
+
+
+async def _database(config: Settings) -> str:
+    """The default names a file in the folder we happen to be in, so only a database that was named is looked at."""
+    if "url" not in config.state.model_fields_set:
+        return f"none named in {DATABASE}; only the dispatcher needs one"
+    try:
+        state = import_module("pipeline.tools.state")
+    except ModuleNotFoundError as error:
+        raise Ailing(f"{error.name} is not installed", "install upscale-pipeline with its extra `state`") from None
+    return str(await state.looked_at(config.state))

@@ -22,7 +22,17 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
 
 
 async def _run(action: str, settings: StateSettings) -> str:
+    changed = action == "migrate" and await _migrated(settings)
+    return f"{'migrated' if changed else 'ok':<8} database {await looked_at(settings)}"
+
+
+async def _migrated(settings: StateSettings) -> bool:
     async with open_database(settings) as database:
-        changed = action == "migrate" and await migrate(database)
+        return await migrate(database)
+
+
+async def looked_at(settings: StateSettings) -> str:
+    """Where the database is, and of which step its tables are. Raises when they are not those of this program."""
+    async with open_database(settings) as database:
         await check(database)
-        return f"{'migrated' if changed else 'ok':<8} database {database.address}, step {newest()}"
+        return f"{database.address}, step {newest()}"

@@ -27,6 +27,12 @@ class Plan:
     deadline: float | None
     cancelled: float | None
 
+    @property
+    def ends(self) -> bool:
+        """A store that stays away is waited for, for ever unless somebody puts an end to it."""
+        away = isinstance(self.script.errors.get(Stage.STORE), TimeoutError)
+        return not away or self.deadline is not None or self.cancelled is not None
+
 
 PLANS = st.builds(
     Plan,
@@ -42,7 +48,7 @@ PLANS = st.builds(
     ),
     deadline=st.none() | TICKS,
     cancelled=st.none() | TICKS,
-)
+).filter(lambda plan: plan.ends)
 
 
 async def _one(number: int, plan: Plan, rooms: Rooms) -> Done | BaseException:

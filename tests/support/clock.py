@@ -9,6 +9,9 @@ from typing import Any, TypeVar, TypeVarTuple
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
+LONGEST_SECONDS = 1e6
+"""Of any test; those that move days of time use `FakeClock`."""
+
 
 class FakeClock:
     """A clock to pass where a `now` is wanted."""
@@ -26,7 +29,8 @@ class FakeClock:
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop that jumps to the next timer as soon as nothing can run.
 
-    A deadlock, where every task waits and no timer is set, raises `RuntimeError` instead of hanging. What is given to
+    A deadlock, where every task waits and no timer is set, raises `RuntimeError` instead of hanging; so does a time
+    beyond `LONGEST_SECONDS`, where somebody looks again and again for what does not come. What is given to
     a thread runs at once and takes no time either, since time would not wait for it.
     """
 
@@ -62,6 +66,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         if timeout is None:
             raise RuntimeError("deadlock: every task waits and no timer is set")
         self.now += timeout
+        if self.now > LONGEST_SECONDS:
+            raise RuntimeError(f"livelock: {LONGEST_SECONDS:g} s have passed and timers are all that happens")
         return ready
 
 

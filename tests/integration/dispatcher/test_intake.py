@@ -1,11 +1,14 @@
 """What the dispatcher keeps of records: rows, deliveries and offsets, all or nothing."""
 
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from pipeline.dispatcher.at_once import Hands
 from pipeline.dispatcher.attempts import Keys
@@ -25,6 +28,7 @@ from schemas import codec
 from schemas.callbacks import Webhook, WebhookEvent, WebhookMode
 from schemas.events import Event, EventData, UpscaleCanceled, UpscaleFailed, UpscaleRequested, event_from
 from schemas.failures import FailureCode
+from tests.support.deliveries import attempt, claimed, recorded
 from tests.support.job_events import completed, failed
 
 pytestmark = pytest.mark.integration
@@ -276,3 +280,40 @@ async def test_places_are_free_again_when_nothing_could_be_kept(scene: Scene, mo
         await scene.intake.take([record(asked("a", Webhook(url=HOOK))), record(done("a"), 1)])
     assert (places.began, places.free) == ([], 2)
     assert await scene.planned() == []
+
+
+async def test_nothing_reads_a_whole_table(scene: Scene) -> None:
+    """What a batch of records, a round of progress calls and a batch of attempts cost does not grow with history."""
+    async with scene.database.write() as connection:
+        await endpoints.register(connection, NewEndpoint("default", "https://own.example.com/hook"), NOW)
+    seen: list[tuple[str, Any]] = []
+    engine = scene.database.engine.sync_engine
+    follow = Webhook(url=HOOK, mode=WebhookMode.SYNC)
+    with listening(engine, "before_cursor_execute", lambda *given: seen.append((given[2], given[3]))):
+        await scene.intake.take([record(asked(f"j{number}", follow), number) for number in range(3)])
+        await scene.intake.take([record(done(f"j{number}"), 3 + number) for number in range(2)])
+        await Teller(scene.database, POLICY, lambda: None, lambda: NOW + 200).turn()
+        await recorded(scene.database, [attempt(one) for one in await claimed(scene.database, now=NOW + 201)])
+    lines = await explained(scene.database, seen)
+    assert any("SEARCH jobs" in line for line in lines)
+    assert [line for line in lines if re.match(r"SCAN (jobs|deliveries|attempts)\b", line)] == []
+
+
+@contextmanager
+def listening(target: object, name: str, hear: Callable[..., object]) -> Iterator[None]:
+    event.listen(target, name, hear)
+    try:
+        yield
+    finally:
+        event.remove(target, name, hear)
+
+
+async def explained(database: Database, statements: Sequence[tuple[str, Any]]) -> list[str]:
+    """The plans of those statements that have one."""
+    lines = list[str]()
+    async with database.write() as connection:
+        for sql, values in statements:
+            if sql.lstrip().startswith(("SELECT", "UPDATE", "INSERT", "DELETE")):
+                one = values[0] if isinstance(values, list) else values
+                lines += [str(row[-1]) for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", one)]
+    return lines

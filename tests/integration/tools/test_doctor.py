@@ -11,7 +11,13 @@ from tests.support.commands import Commands
 from tests.support.deployment_local import MODEL
 
 pytestmark = [pytest.mark.integration, pytest.mark.weights]
-SUBJECTS = ("versions", "device", "weights", "broker", "topics", "store")
+SUBJECTS = ("versions", "device", "weights", "broker", "topics", "store", "database")
+
+
+@pytest.fixture
+def variables(variables: dict[str, str]) -> dict[str, str]:
+    """Those of a worker's machine, which has no database."""
+    return {name: value for name, value in variables.items() if not name.startswith("UPSCALE_STATE__")}
 
 
 def examined(commands: Commands, variables: dict[str, str]) -> tuple[int, dict[str, str]]:
@@ -81,6 +87,20 @@ def test_doctor_names_the_variables_of_wrong_credentials(commands: Commands, var
     assert (code, red(found)) == (1, {"store"})
     assert found["store"].endswith("see UPSCALE_STORE__ACCESS_KEY and UPSCALE_STORE__SECRET_KEY")
     assert "never-issued" not in found["store"]
+
+
+def test_doctor_looks_at_the_database_that_is_named(
+    commands: Commands, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """First one without tables, then the same with them."""
+    named = variables | {"UPSCALE_STATE__URL": f"sqlite:///{tmp_path}/state.db"}
+    code, found = examined(commands, named)
+    assert (code, red(found)) == (1, {"database"})
+    assert found["database"].endswith("it has no tables yet; run `upscale state migrate`; see UPSCALE_STATE__URL")
+    assert commands.run("state", "migrate", environment=named).code == 0
+    code, found = examined(commands, named)
+    assert (code, red(found)) == (0, set())
+    assert found["database"].startswith(f"ok {tmp_path}/state.db, step ")
 
 
 def test_doctor_names_the_damaged_file_of_a_model(

@@ -11,7 +11,13 @@ from pipeline.embedded.store import Credentials, arguments, environment, executa
 def test_command_line_keeps_to_loopback_and_reports_to_nobody(tmp_path: Path) -> None:
     """Telemetry is on and the address public by default; both must be turned off by name."""
     words = arguments(Path("/bin/weed"), tmp_path, 9000, tmp_path)
-    assert {"-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-s3.port=9000"} <= set(words)
+    assert {
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=64",
+        "-s3.port=9000",
+    } <= set(words)
     assert "-s3.autoCreateBucket=false" in words
 
 
