@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 import pytest
 
+from pipeline.gpu.catalog import Catalogue
 from pipeline.kafka.retry import with_origin
 from pipeline.settings import FetchSettings, StoreSettings
 from pipeline.storage.sources import SourcePolicy
@@ -27,7 +28,7 @@ PLAIN = {"job_id": "cat-1", "tenant": "zoo", "source": "https://example.com/cat.
 
 def accepted(body: Mapping[str, object] | bytes | None, **record: object) -> Job | Refused | Undecodable:
     value = body if body is None or isinstance(body, bytes) else orjson.dumps(dict(body))
-    return accept(make_received(value=value, **record), CLOCKS, SOURCES)
+    return accept(make_received(value=value, **record), CLOCKS, SOURCES, Catalogue())
 
 
 def job(body: Mapping[str, object], **record: object) -> Job:
