@@ -129,10 +129,10 @@ async def _fetch(
     with _network_errors(address):
         async with session.get(address, headers=_range(have, target.validator())) as response:
             offset = _offset(response, have, published)
+            _check_announced(response, published.size - offset, published)
             if offset == 0:
                 target.discard()
                 target.began(_validator(response))
-            _check_announced(response, published.size - offset, published)
             await _write(response, published, target, told)
 
 

@@ -14,6 +14,7 @@ from pipeline.gpu.specs import ModelSpec
 from pipeline.gpu.standing import Place, faults, published, standing
 from pipeline.settings import Settings
 from pipeline.tools import model_get, model_lines
+from pipeline.tools.download import partial
 from pipeline.tools.model_lines import Shown
 
 NAME_HELP = "as `models list` shows it; case and the usual spellings are forgiven"
@@ -113,6 +114,8 @@ def _remove(arguments: argparse.Namespace, _config: Settings, shop: Shop) -> int
     for spec in [shop.named(name) for name in arguments.names]:
         stems = [models_folder.stem(spec), *map(models_folder.published_stem, published(spec))]
         gone = [path.name for stem in dict.fromkeys(stems) for path in models_folder.remove(shop.folder, stem)]
+        for each in published(spec):
+            partial(shop.folder, each).discard()
         absent += not gone
         kept = "; those that come with the install stay" if spec.carried else ""
         print(f"{spec.name}: {'removed ' + ', '.join(gone) if gone else 'nothing of it is in the folder'}{kept}")

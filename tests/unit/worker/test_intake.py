@@ -186,6 +186,20 @@ def test_unknown_model_is_refused_by_name() -> None:
     assert "esrgan-of-tomorrow" in found.error.message
 
 
+def test_model_that_does_something_else_than_upscale_is_refused_as_unknown() -> None:
+    """A restorer of faces has a scale of 1 and takes faces: as an upscaler it would give nonsense."""
+    found = refused(options={"model": "gfpgan"})
+    assert found.error.code is FailureCode.MODEL_NOT_FOUND
+
+
+def test_model_that_the_operator_disabled_is_refused() -> None:
+    """The deployment's catalogue is asked, and not the list of all there are."""
+    record = make_received(value=orjson.dumps(PLAIN | {"options": {"model": "x4plus"}}))
+    found = accept(record, CLOCKS, SOURCES, Catalogue(disabled=frozenset({"realesrgan-x4plus"})))
+    assert isinstance(found, Refused)
+    assert found.error.code is FailureCode.MODEL_NOT_AVAILABLE
+
+
 @pytest.mark.parametrize("tenant", ["zoo", "farm"])
 @pytest.mark.parametrize(
     ("source", "bucket", "key"),
