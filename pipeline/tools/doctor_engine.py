@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import catalog, weights
+from pipeline.gpu import catalog, models_folder, weights
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import load
@@ -30,7 +30,9 @@ def device(config: Settings) -> str:
 def weights_found(config: Settings) -> str:
     """Which weights are there, each verified against its digest. Raises `Ailing`."""
     folder = config.device.models_dir or weights.default_folder()
-    return ", ".join(f"{spec.name} {_digest(spec, folder)[:12]}" for spec in catalog.WITH_THE_INSTALL)
+    every = (*catalog.MODELS, *models_folder.imported(folder))
+    here = [spec for spec in every if spec.carried or standing(spec, folder).place is not Place.ABSENT]
+    return ", ".join(f"{spec.name} {_digest(spec, folder)[:12]}" for spec in here)
 
 
 def _digest(spec: ModelSpec, folder: Path) -> str:
