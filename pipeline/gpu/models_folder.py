@@ -20,6 +20,9 @@ from pipeline.gpu.specs import DetectedShape, ModelSpec, OfficialWeights, Precis
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 """What an imported model may be called; so no name leads out of the folder."""
 MOST_MANIFEST_BYTES = 64 * 1024
+IMPORTED_PAD = 32
+"""Context around a tile, in source pixels: what a network needs cannot be read from its file, and 32 is enough for the
+deepest of those we know."""
 SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Line = Annotated[str, Field(max_length=500)]
 
@@ -165,11 +168,6 @@ def _spec(manifest: Manifest, detected: Detected) -> ModelSpec:
         multiple=detected.multiple,
         precisions=detected.precisions,
     )
-
-
-IMPORTED_PAD = 32
-"""Context around a tile, in source pixels: what a network needs cannot be read from its file, and 32 is enough for the
-deepest of those we know."""
 
 
 @contextmanager

@@ -6,21 +6,17 @@ that a server can at worst waste time: it is cut off at the first byte too many.
 """
 
 import asyncio
-import fcntl
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
 import aiohttp
 from yarl import URL
 
-from pipeline.errors import PipelineError
 from pipeline.gpu.specs import OfficialWeights
 from pipeline.model_settings import ModelSettings
+from pipeline.tools.partial_file import DownloadFailed, Partial, alone, append, disk_errors, kept
 
 CHUNK_BYTES: int = 2**18
 RESUMES = 5
@@ -31,49 +27,12 @@ Told = Callable[[int], None]
 """Told how many bytes of the file there are now."""
 
 
-class DownloadFailed(PipelineError):
-    """A file could not be fetched: why, in words for the operator."""
-
-
 class _Broken(Exception):
     """The connection broke or fell silent; what has come is kept, and the next request goes on from there."""
 
 
 class _Stale(Exception):
     """The server cannot go on from what we have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """A file that is being fetched, and what its server called that version of it."""
-
-    path: Path
-
-    @property
-    def validator_path(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.version")
-
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.is_file() else 0
-
-    def validator(self) -> str | None:
-        """For `If-Range`; None when the server named no version."""
-        return self.validator_path.read_text(encoding="ascii") if self.validator_path.is_file() else None
-
-    def began(self, validator: str | None) -> None:
-        """The server's name for what is written from now on."""
-        self.validator_path.unlink(missing_ok=True)
-        if validator is not None:
-            self.validator_path.write_text(validator, encoding="ascii")
-
-    def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.validator_path.unlink(missing_ok=True)
-
-
-def partial(folder: Path, published: OfficialWeights) -> Partial:
-    """Where what has come of `published` lies. The digest in its name keeps versions of the catalogue apart."""
-    return Partial(folder / f".{published.file}.{published.sha256[:12]}.partial")
 
 
 @asynccontextmanager
@@ -103,7 +62,7 @@ async def download(
 
     Raises `DownloadFailed`. What has come is kept for the next call, unless the server sent something else.
     """
-    with _disk_errors(target), _alone(target):
+    with disk_errors(target), alone(target):
         for _ in range(RESUMES + 1):
             before = target.size()
             try:
@@ -112,8 +71,8 @@ async def download(
                 target.discard()
             except _Broken as error:
                 if target.size() <= before:
-                    raise _kept(published, target, str(error)) from error
-        raise _kept(published, target, f"the connection broke {RESUMES + 1} times")
+                    raise kept(published, target, str(error)) from error
+        raise kept(published, target, f"the connection broke {RESUMES + 1} times")
 
 
 async def _fetch(
@@ -183,24 +142,12 @@ async def _write(response: aiohttp.ClientResponse, published: OfficialWeights, t
             if have + len(chunk) > published.size:
                 target.discard()
                 raise DownloadFailed(f"{published.file}: must be {published.size} bytes, the server sends more")
-            await asyncio.to_thread(_append, file, chunk)
+            await asyncio.to_thread(append, file, chunk)
             have += len(chunk)
             told(have)
         await asyncio.to_thread(os.fsync, file.fileno())
     if have < published.size:
         raise _Broken(f"the server ended after {have} of {published.size} bytes")
-
-
-def _append(file: BinaryIO, chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[file.write(view) :]
-
-
-def _kept(published: OfficialWeights, target: Partial, reason: str) -> DownloadFailed:
-    have = target.size()
-    kept = f"; {have} of {published.size} bytes are kept, and the next call goes on from there" if have else ""
-    return DownloadFailed(f"{published.file}: {reason}{kept}")
 
 
 @contextmanager
@@ -213,26 +160,3 @@ def _network_errors(address: URL) -> Iterator[None]:
         raise _Broken(f"cannot reach {address.host}: {error.os_error.strerror or error.os_error}") from None
     except (aiohttp.ClientError, ConnectionError) as error:
         raise _Broken(f"the connection to {address.host} broke: {type(error).__name__}") from None
-
-
-@contextmanager
-def _disk_errors(target: Partial) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DownloadFailed(
-            f"{target.path.parent}: cannot be written: {error.strerror or error}; what has come is kept, and the next "
-            "call goes on from there"
-        ) from error
-
-
-@contextmanager
-def _alone(target: Partial) -> Iterator[None]:
-    """Two at once would write into one file."""
-    target.path.parent.mkdir(parents=True, exist_ok=True)
-    with target.path.with_name(f"{target.path.name}.lock").open("wb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DownloadFailed(f"{target.path.name}: another process is fetching it") from None
-        yield

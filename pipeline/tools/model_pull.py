@@ -13,7 +13,8 @@ from pipeline.errors import PipelineError
 from pipeline.gpu.models_folder import Manifest
 from pipeline.gpu.specs import ModelSpec, OfficialWeights
 from pipeline.gpu.standing import digest, published
-from pipeline.tools.download import DownloadFailed, Partial, download, partial
+from pipeline.tools.download import download
+from pipeline.tools.partial_file import DownloadFailed, Partial, partial
 
 Convert = Callable[[ModelSpec, OfficialWeights, Path], Manifest]
 """Installs a verified file. Blocks. Raises `ValueError` and `OSError`."""

@@ -14,8 +14,8 @@ from pipeline.gpu.specs import ModelSpec
 from pipeline.gpu.standing import Place, faults, published, standing
 from pipeline.settings import Settings
 from pipeline.tools import model_get, model_lines
-from pipeline.tools.download import partial
 from pipeline.tools.model_lines import Shown
+from pipeline.tools.partial_file import partial
 
 NAME_HELP = "as `models list` shows it; case and the usual spellings are forgiven"
 

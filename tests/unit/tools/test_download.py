@@ -14,7 +14,8 @@ from yarl import URL
 
 from pipeline.gpu.specs import OfficialWeights
 from pipeline.model_settings import ModelSettings
-from pipeline.tools.download import RESUMES, DownloadFailed, Partial, download, open_session, partial
+from pipeline.tools.download import RESUMES, download, open_session
+from pipeline.tools.partial_file import DownloadFailed, Partial, partial
 from tests.support.hostile_http import Script, answer, drip, hostile_server, raw, redirect, reset, silent
 from tests.support.published import pinned
 
@@ -253,7 +254,8 @@ import asyncio, resource, signal, sys
 from pathlib import Path
 from yarl import URL
 from pipeline.model_settings import ModelSettings
-from pipeline.tools.download import DownloadFailed, download, open_session, Partial
+from pipeline.tools.download import download, open_session
+from pipeline.tools.partial_file import DownloadFailed, Partial
 from pipeline.gpu.specs import OfficialWeights
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

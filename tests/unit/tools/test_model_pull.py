@@ -17,8 +17,9 @@ from pipeline.gpu.convert import convert
 from pipeline.gpu.models_folder import Manifest
 from pipeline.gpu.specs import ModelSpec, OfficialWeights
 from pipeline.model_settings import ModelSettings
-from pipeline.tools.download import DownloadFailed, open_session, partial
+from pipeline.tools.download import open_session
 from pipeline.tools.model_pull import Parcel, Pull, Pulled, check_room, located, parcels
+from pipeline.tools.partial_file import DownloadFailed, partial
 from tests.support.hostile_http import Script, answer, hostile_server
 from tests.support.published import numbers, pinned, publishing, weights_file
 
