@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "pipeline.tools.webhooks",
         "endpoints and their secrets, what was delivered to them, and sending it again",
     ),
+    "models": ("pipeline.tools.models", "list the networks; fetch, verify, import and remove their weights"),
     "topics": ("pipeline.tools.topics", "create or check the topics, and say how far behind their readers are"),
     "dlq": ("pipeline.tools.dlq", "list the records that were parked, look at them, play them again or drop them"),
     "bucket": ("pipeline.tools.bucket", "create or check our bucket"),

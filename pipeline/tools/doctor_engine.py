@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import catalog, weights
+from pipeline.gpu import catalog, models_folder, weights
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import load
 from pipeline.gpu.specs import ModelSpec
+from pipeline.gpu.standing import Place, standing
 from pipeline.settings import Settings
 from pipeline.tools.doctor import Ailing
 from schemas.failures import FailureCode
@@ -29,7 +30,9 @@ def device(config: Settings) -> str:
 def weights_found(config: Settings) -> str:
     """Which weights are there, each verified against its digest. Raises `Ailing`."""
     folder = config.device.models_dir or weights.default_folder()
-    return ", ".join(f"{spec.name} {_digest(spec, folder)[:12]}" for spec in catalog.MODELS)
+    every = (*catalog.MODELS, *models_folder.imported(folder))
+    here = [spec for spec in every if spec.carried or standing(spec, folder).place is not Place.ABSENT]
+    return ", ".join(f"{spec.name} {_digest(spec, folder)[:12]}" for spec in here)
 
 
 def _digest(spec: ModelSpec, folder: Path) -> str:
@@ -39,6 +42,8 @@ def _digest(spec: ModelSpec, folder: Path) -> str:
         official = folder / spec.official.file if spec.official else None
         if official is not None and official.is_file():
             cure = f"put the published file at {official}, or remove it for the weights that come with the install"
+        elif standing(spec, folder).place is Place.FOLDER:
+            cure = str(error.details["cure"])
         else:
             cure = "install upscale-pipeline with its extra `worker` again"
         raise Ailing(str(error), cure) from None
@@ -53,5 +58,5 @@ def _cure(error: JobFailed, device_name: str) -> str:
 async def _self_test(profile: DeviceProfile, config: Settings) -> None:
     folder = config.device.models_dir or weights.default_folder()
     async with DeviceLane(profile, partial(load, profile=profile, folder=folder)) as lane:
-        for spec in catalog.MODELS:
+        for spec in catalog.WITH_THE_INSTALL:
             await lane.self_test(spec.name)

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from uuid import uuid4
 
@@ -14,7 +15,8 @@ import structlog
 
 from pipeline import __version__
 from pipeline.errors import PipelineError
-from pipeline.gpu import weights
+from pipeline.gpu import models_folder
+from pipeline.gpu.catalog import catalogue
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel, load
@@ -71,7 +73,7 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Run until a signal says stop; returns one of `Exit`. Raises `PipelineError` when it cannot start."""
     del arguments
     profile = choose(config.device, probe())
-    folder = config.device.models_dir or weights.default_folder()
+    folder = _models_dir(config)
     return run(config, profile, partial(load, profile=profile, folder=folder))
 
 
@@ -79,10 +81,11 @@ def run(config: Settings, profile: DeviceProfile, load_model: Load, *, around: A
     """As `main`, on this device with these models. `around` may put something between settling and what it acts
     through."""
     logging.configure(config.telemetry)
+    accepting = _intake(config)
     metrics.declare_known_labels()
     metrics.BUILD_INFO.labels(__version__, profile.name, profile.precision).set(1)
     try:
-        return asyncio.run(_run(config, profile, load_model, around))
+        return asyncio.run(_run(config, profile, load_model, around, accepting))
     except PipelineError:
         raise
     except Exception:
@@ -90,7 +93,7 @@ def run(config: Settings, profile: DeviceProfile, load_model: Load, *, around: A
         return Exit.INTERNAL
 
 
-async def _run(config: Settings, profile: DeviceProfile, load_model: Load, around: Around) -> Exit:
+async def _run(config: Settings, profile: DeviceProfile, load_model: Load, around: Around, accepting: Accept) -> Exit:
     life = Lifecycle()
     topics = declare(config.kafka.topic_prefix, partitions=config.kafka.partitions)
     requests = Consumer(config.kafka, topics.request_lanes, OffsetLedger())
@@ -121,7 +124,7 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
         ports = around(_ports(rooms, outbox, claims, running, tempo))
         worker = Worker(
             requests,
-            Handling(_intake(config), ports, running, StopRule(), life.fail),
+            Handling(accepting, ports, running, StopRule(), life.fail),
             jobs_per_lane=config.intake.max_jobs,
             in_hand=lambda lane, change: metrics.IN_FLIGHT_JOBS.labels(lane).inc(change),
         )
@@ -220,4 +223,9 @@ def _wall() -> datetime:
 
 def _intake(config: Settings) -> Accept:
     clocks = Clocks(wall=_wall, monotonic=monotonic)
-    return partial(accept, clocks=clocks, sources=SourcePolicy.of(config.store, config.fetch))
+    models = catalogue(models_folder.imported(_models_dir(config)), config.models)
+    return partial(accept, clocks=clocks, sources=SourcePolicy.of(config.store, config.fetch), models=models)
+
+
+def _models_dir(config: Settings) -> Path:
+    return config.device.models_dir or models_folder.default_folder()

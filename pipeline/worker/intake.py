@@ -7,8 +7,8 @@ from datetime import datetime
 import structlog
 
 from pipeline.errors import JobFailed
-from pipeline.gpu.catalog import find
-from pipeline.gpu.specs import ModelSpec
+from pipeline.gpu.catalog import Catalogue
+from pipeline.gpu.specs import ModelSpec, Purpose
 from pipeline.kafka.records import Position, Received
 from pipeline.kafka.retry import first_origin
 from pipeline.storage.objects import SourceRef
@@ -62,19 +62,21 @@ class Clocks:
     monotonic: Callable[[], float]
 
 
-def accept(received: Received, clocks: Clocks, sources: SourcePolicy) -> Job | Refused | Undecodable:
+def accept(received: Received, clocks: Clocks, sources: SourcePolicy, models: Catalogue) -> Job | Refused | Undecodable:
     """Decide what a record is. Contacts nothing; the same record gives the same answer. Raises nothing.
 
     A record that ended this worker would end the next one too, and so on through the group: it is parked.
     """
     try:
-        return _understood(received, clocks, sources)
+        return _understood(received, clocks, sources, models)
     except Exception:
         log.exception("intake_crashed", origin=received.position.origin)
         return Undecodable("internal", "an internal error kept it from being understood; it is logged")
 
 
-def _understood(received: Received, clocks: Clocks, sources: SourcePolicy) -> Job | Refused | Undecodable:
+def _understood(
+    received: Received, clocks: Clocks, sources: SourcePolicy, models: Catalogue
+) -> Job | Refused | Undecodable:
     try:
         origin = first_origin(received.headers, received.position.origin)
         event = codec.decode(received.value, received.headers, origin=origin)
@@ -85,13 +87,15 @@ def _understood(received: Received, clocks: Clocks, sources: SourcePolicy) -> Jo
     if not isinstance(event.data, UpscaleRequested):
         return Undecodable("unexpected_type", f"type: {event.type} does not belong on a request topic")
     try:
-        return _job(event.data, received, clocks, sources)
+        return _job(event.data, received, clocks, sources, models)
     except JobFailed as error:
         return Refused(event.data, error)
 
 
-def _job(request: UpscaleRequested, received: Received, clocks: Clocks, sources: SourcePolicy) -> Job:
-    model = find(request.options.model)
+def _job(
+    request: UpscaleRequested, received: Received, clocks: Clocks, sources: SourcePolicy, models: Catalogue
+) -> Job:
+    model = models.find(request.options.model, Purpose.UPSCALE)
     if request.options.face_enhance:
         raise JobFailed(
             FailureCode.MODEL_NOT_AVAILABLE,

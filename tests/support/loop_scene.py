@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import orjson
 
+from pipeline.gpu.catalog import Catalogue
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Position, Received
 from pipeline.settings import FetchSettings, StoreSettings
@@ -118,7 +119,7 @@ class Scene:
         return [event for what, event in self.log if what == "say" and isinstance(event, kind)]
 
     def _accept(self, record: Received) -> Job | Refused | Undecodable:
-        return accept(record, Clocks(wall=lambda: NOW, monotonic=self.now), SOURCES)
+        return accept(record, Clocks(wall=lambda: NOW, monotonic=self.now), SOURCES, Catalogue())
 
     async def _done(self, job: Job) -> Done:
         return DONE

@@ -40,7 +40,7 @@ def test_doctor_is_green_where_nothing_is_wrong(commands: Commands, variables: d
     """Exit code 0, and each line says what was found, so that a person sees that it is the right one."""
     code, found = examined(commands, variables)
     assert (code, red(found)) == (0, set())
-    assert all(spec.name in found["weights"] for spec in catalog.MODELS)
+    assert all(spec.name in found["weights"] for spec in catalog.WITH_THE_INSTALL)
     assert found["broker"] == f"ok reached at {variables['UPSCALE_KAFKA__SERVERS']}"
     assert found["topics"] == f"ok {len(declare().all())} topics as declared"
     assert found["store"] == f"ok bucket upscale at {variables['UPSCALE_STORE__ENDPOINT']}"
@@ -112,7 +112,8 @@ def test_doctor_names_the_damaged_file_of_a_model(
     code, found = examined(commands, variables | {"UPSCALE_DEVICE__MODELS_DIR": str(tmp_path)})
     assert (code, red(found)) == (1, {"device", "weights"})
     assert found["weights"].endswith(
-        f"the weights of '{MODEL}' are missing or not the published ones on this worker -> put the published file at "
-        f"{damaged}, or remove it for the weights that come with the install"
+        f"the weights of '{MODEL}' are damaged, or not the published ones, on this worker; "
+        f"`upscale models pull {MODEL}` installs them -> put the published file at {damaged}, or remove it for the "
+        "weights that come with the install"
     )
     assert found["device"].endswith(" -> see `weights`")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import catalog, weights
-from pipeline.gpu.catalog import MODELS
+from pipeline.gpu import carrier, catalog, weights
+from pipeline.gpu.catalog import WITH_THE_INSTALL
 from pipeline.gpu.specs import ModelSpec
 from schemas.failures import FailureCode
 
@@ -41,7 +41,7 @@ def saved(folder: Path, content: object) -> bytes:
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", WITH_THE_INSTALL, ids=lambda spec: spec.name)
 def test_weights_of_the_install_are_the_pinned_ones(spec: ModelSpec, tmp_path: Path) -> None:
     """Every model loads from what pip brought, verified; the digest reported is that of the file."""
     found = weights.load(spec, tmp_path)
@@ -138,7 +138,7 @@ def test_weights_say_so_when_the_package_lacks_the_file(tmp_path: Path) -> None:
 
 def test_weights_say_so_when_the_package_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without the package that carries them the model is not available; the log names the package."""
-    monkeypatch.setattr(weights, "CARRIER", "no-such-distribution")
+    monkeypatch.setattr(carrier, "CARRIER", "no-such-distribution")
 
     with pytest.raises(JobFailed) as caught:
         weights.load(SPEC, tmp_path)

@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 import pytest
 
+from pipeline.gpu.catalog import Catalogue
 from pipeline.kafka.retry import with_origin
 from pipeline.settings import FetchSettings, StoreSettings
 from pipeline.storage.sources import SourcePolicy
@@ -27,7 +28,7 @@ PLAIN = {"job_id": "cat-1", "tenant": "zoo", "source": "https://example.com/cat.
 
 def accepted(body: Mapping[str, object] | bytes | None, **record: object) -> Job | Refused | Undecodable:
     value = body if body is None or isinstance(body, bytes) else orjson.dumps(dict(body))
-    return accept(make_received(value=value, **record), CLOCKS, SOURCES)
+    return accept(make_received(value=value, **record), CLOCKS, SOURCES, Catalogue())
 
 
 def job(body: Mapping[str, object], **record: object) -> Job:
@@ -183,6 +184,20 @@ def test_unknown_model_is_refused_by_name() -> None:
     found = refused(options={"model": "esrgan-of-tomorrow"})
     assert found.error.code is FailureCode.MODEL_NOT_FOUND
     assert "esrgan-of-tomorrow" in found.error.message
+
+
+def test_model_that_does_something_else_than_upscale_is_refused_as_unknown() -> None:
+    """A restorer of faces has a scale of 1 and takes faces: as an upscaler it would give nonsense."""
+    found = refused(options={"model": "gfpgan"})
+    assert found.error.code is FailureCode.MODEL_NOT_FOUND
+
+
+def test_model_that_the_operator_disabled_is_refused() -> None:
+    """The deployment's catalogue is asked, and not the list of all there are."""
+    record = make_received(value=orjson.dumps(PLAIN | {"options": {"model": "x4plus"}}))
+    found = accept(record, CLOCKS, SOURCES, Catalogue(disabled=frozenset({"realesrgan-x4plus"})))
+    assert isinstance(found, Refused)
+    assert found.error.code is FailureCode.MODEL_NOT_AVAILABLE
 
 
 @pytest.mark.parametrize("tenant", ["zoo", "farm"])

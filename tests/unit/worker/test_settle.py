@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from pipeline.errors import CalledOff, JobExpired, JobFailed, ShuttingDown
+from pipeline.gpu.catalog import Catalogue
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Received
 from pipeline.kafka.retry import Headers, played_again
@@ -102,7 +103,7 @@ class Bench:
         self.log.append("let go")
 
     def _accept(self, received: Received) -> Job | Refused | Undecodable:
-        return accept(received, Clocks(wall=lambda: NOW, monotonic=lambda: 0.0), SOURCES)
+        return accept(received, Clocks(wall=lambda: NOW, monotonic=lambda: 0.0), SOURCES, Catalogue())
 
     async def _do(self, job: Job, begun: Begun) -> Done:
         self.executed.append(begun.starts)

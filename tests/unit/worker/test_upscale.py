@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from pipeline.errors import JobFailed
+from pipeline.gpu.catalog import Catalogue
 from pipeline.imaging.decode import Decoded
 from pipeline.imaging.encode import EncodedImage
 from pipeline.imaging.raster import Pixels, Raster
@@ -33,7 +34,7 @@ def job() -> Job:
     value = orjson.dumps({"job_id": "j", "source": "https://example.com/a.png"})
     record = Received(Position("requests", 0, 1, epoch=1), Lane.BULK, None, value, (), NOW)
     policy = SourcePolicy.of(StoreSettings(), FetchSettings())
-    accepted = accept(record, Clocks(lambda: NOW, lambda: 0.0), policy)
+    accepted = accept(record, Clocks(lambda: NOW, lambda: 0.0), policy, Catalogue())
     assert isinstance(accepted, Job)
     return accepted
 
