@@ -32,6 +32,11 @@ def test_a_network_that_does_not_enlarge_passes_once() -> None:
     assert passes(10, 10, (80, 80), native=1, repeat=True) == ((80, 80),)
 
 
+def test_a_side_that_falls_short_by_rounding_takes_another_pass() -> None:
+    """Both sides are reached by the network: neither is enlarged by the resize at the end."""
+    assert passes(3, 1, (13, 4), native=4, repeat=True) == ((12, 4), (13, 4))
+
+
 def test_result_beyond_the_limit_is_too_large() -> None:
     """Whatever way it was asked for."""
     options = UpscaleOptions(width=101)
