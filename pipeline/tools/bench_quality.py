@@ -20,6 +20,7 @@ from rich.console import Console
 from pipeline.errors import PipelineError
 from pipeline.gpu import catalog, device, reference, weights
 from pipeline.gpu.device import DeviceProfile
+from pipeline.gpu.niqe import niqe
 from pipeline.gpu.specs import ModelSpec, Purpose, RRDBShape, SRVGGShape
 from pipeline.imaging.raster import Pixels
 from pipeline.settings import DeviceSettings, Settings
@@ -69,7 +70,7 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
     scenes = [scene(subject, arguments.size, multiple=FACTOR) for subject in SUBJECTS]
     with methods(specs, profile, folder, beside_upstream=not arguments.no_upstream) as every:
         results = asyncio.run(_results(every, scenes))
-    report = Report(profile.precision, profile.name, tuple(scores(results, scenes)))
+    report = Report(profile.precision, profile.name, tuple(scores(results, scenes, niqe)))
     Console(highlight=False).print(table(report))
     if arguments.json:
         arguments.json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -1,13 +1,13 @@
-"""The figures of `upscale bench quality`: results -> scores -> a table for a person. Pure but for NIQE's parameters."""
+"""The figures of `upscale bench quality`: results -> scores -> a table for a person. Pure."""
 
+import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich import box
 from rich.table import Table
 
-from pipeline.gpu.niqe import niqe
 from pipeline.imaging.likeness import psnr, sharpness, ssim
 from pipeline.imaging.raster import Pixels
 from pipeline.tools.photographs import Scene
@@ -31,8 +31,8 @@ class Score:
     model: str
     by: str
     photograph: str
-    psnr: float
-    """dB; infinite, and null in JSON, for the original itself."""
+    psnr: float | None
+    """dB; None for the original itself, where it is infinite."""
     ssim: float
     sharpness: float
     """Ratio to the original's."""
@@ -46,7 +46,7 @@ class Means:
 
     model: str
     by: str
-    psnr: float
+    psnr: float | None
     ssim: float
     sharpness: float
     niqe: float | None
@@ -68,15 +68,18 @@ class Report:
         return [_mean([each for each in self.scores if (each.model, each.by) == method]) for method in methods]
 
 
-def scores(results: Sequence[Result], scenes: Sequence[Scene]) -> Iterator[Score]:
+def scores(
+    results: Sequence[Result], scenes: Sequence[Scene], niqe: Callable[[Pixels], float | None]
+) -> Iterator[Score]:
     """Every result beside the photograph it came from."""
     for result in results:
         for found, scene in zip(result.pictures, scenes, strict=True):
+            decibels = psnr(found, scene.pixels)
             yield Score(
                 result.model,
                 result.by,
                 scene.name,
-                psnr=psnr(found, scene.pixels),
+                psnr=decibels if math.isfinite(decibels) else None,
                 ssim=ssim(found, scene.pixels),
                 sharpness=sharpness(found) / sharpness(scene.pixels),
                 niqe=niqe(found),
@@ -84,15 +87,19 @@ def scores(results: Sequence[Result], scenes: Sequence[Scene]) -> Iterator[Score
 
 
 def _mean(of: Sequence[Score]) -> Means:
-    natural = [each.niqe for each in of if each.niqe is not None]
     return Means(
         of[0].model,
         of[0].by,
-        psnr=statistics.fmean(each.psnr for each in of),
+        psnr=_mean_of_known(each.psnr for each in of),
         ssim=statistics.fmean(each.ssim for each in of),
         sharpness=statistics.fmean(each.sharpness for each in of),
-        niqe=statistics.fmean(natural) if natural else None,
+        niqe=_mean_of_known(each.niqe for each in of),
     )
+
+
+def _mean_of_known(values: Iterable[float | None]) -> float | None:
+    known = [each for each in values if each is not None]
+    return statistics.fmean(known) if known else None
 
 
 def table(report: Report) -> Table:
@@ -109,5 +116,5 @@ def table(report: Report) -> Table:
 
 def cells(means: Means) -> tuple[str, str, str, str]:
     """The four figures, as people read them."""
-    natural = "–" if means.niqe is None else f"{means.niqe:.2f}"
-    return f"{means.psnr:.2f}", f"{means.ssim:.3f}", f"{means.sharpness:.2f}", natural
+    decibels, natural = ("–" if each is None else f"{each:.2f}" for each in (means.psnr, means.niqe))
+    return decibels, f"{means.ssim:.3f}", f"{means.sharpness:.2f}", natural
