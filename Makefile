@@ -7,7 +7,7 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python --no-deps
 SEED := 1
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
-.PHONY: help venv demo test test-cluster test-faults check bench bench-webhooks check-alerts lock clean
+.PHONY: help venv demo test test-cluster test-faults check bench bench-webhooks models check-alerts lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -43,6 +43,10 @@ bench: venv  ## measure the engine beside upstream, then the whole path
 
 bench-webhooks: venv  ## measure how soon receivers of webhooks hear of an event
 	$(BIN)/upscale bench webhooks
+
+models: venv  ## measure what the networks make of photographs, and write docs/models.md
+	$(BIN)/upscale bench quality --json docs/images/models.json --contact-sheet docs/images/models.webp
+	$(BIN)/python -m docs.build
 
 check-alerts:  ## check and test the alert rules; needs promtool
 	promtool check config ops/prometheus/prometheus.yml

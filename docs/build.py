@@ -1,6 +1,6 @@
 """Write the parts of docs/ that follow from the code, or check that they are current: `python -m docs.build [--check]`.
 
-`settings.md` and `failures.md` are made whole; in `events.md` only what stands between example marks is.
+`settings.md`, `failures.md` and `models.md` are made whole; in `events.md` only what stands between example marks is.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
+from docs.models import models_page
 from pipeline.settings import Settings
 from pipeline.variables import variable
 from schemas.examples import records
@@ -118,6 +119,7 @@ def pages(folder: Path = FOLDER) -> dict[str, str]:
     return {
         "settings.md": settings_page(),
         "failures.md": failures_page(),
+        "models.md": models_page(),
         "events.md": with_examples(events, records()),
     }
 

@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bucket": ("pipeline.tools.bucket", "create or check our bucket"),
     "state": ("pipeline.tools.state", "make or check the tables of the database"),
     "doctor": ("pipeline.tools.doctor", "check device, weights, broker and store"),
-    "bench": ("pipeline.tools.bench", "measure the engine and the whole path beside peers"),
+    "bench": ("pipeline.tools.bench", "measure speed and quality beside peers"),
 }
 """Name -> (module, summary). Modules are imported only when their command is asked for."""
 

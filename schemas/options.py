@@ -1,9 +1,17 @@
 """What a caller may ask of an upscale: one schema for events, single requests, batches and every facade."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from schemas.problems import shown
 
@@ -132,6 +140,14 @@ class UpscaleOptions(BaseModel):
         if sides and "scale" in self.model_fields_set:
             raise ValueError(f"scale: must be left out beside {' and '.join(sides)}, got {self.scale}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_a_scale_nobody_asked_for(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Beside a side, `scale` is a default that means nothing, and who reads the options back would refuse it."""
+        written: dict[str, Any] = write(self)
+        if self.width is not None or self.height is not None:
+            written.pop("scale", None)
+        return written
 
     @model_validator(mode="after")
     def _pad_leaves_a_core(self) -> Self:

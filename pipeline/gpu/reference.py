@@ -35,12 +35,15 @@ def enhancer(spec: ModelSpec, weights_folder: Path, scratch: Path, *, tile: int 
     )
 
 
-def enhance(upstream: Any, picture: Pixels) -> Pixels:
-    """(height, width[, 3 or 4]) RGB[A] in, the same enlarged out, its channel order and its printing undone."""
+def enhance(upstream: Any, picture: Pixels, scale: float | None = None) -> Pixels:
+    """(height, width[, 3 or 4]) RGB[A] in, the same enlarged out, its channel order and its printing undone.
+
+    `scale` is the network's own where none is given; upstream resizes to another one itself.
+    """
     order = [2, 1, 0, 3]
     channels = order[: picture.shape[2]] if picture.ndim == 3 else None
     with contextlib.redirect_stdout(io.StringIO()):
-        result: Pixels = upstream.enhance(picture if channels is None else picture[..., channels])[0]
+        result: Pixels = upstream.enhance(picture if channels is None else picture[..., channels], outscale=scale)[0]
     return result if channels is None else result[..., channels]
 
 

@@ -1,4 +1,4 @@
-"""The only door to realesrgan and basicsr: their networks and their program, imported without their side effects.
+"""The only door to realesrgan and basicsr: their networks, program and score, imported without their side effects.
 
 Importing basicsr also imports its training code, which needs a torchvision module that is gone since 0.17 and warns
 about SciPy. Both are dealt with here, at import, in the main thread: the warning filters belong to the process.
@@ -20,7 +20,8 @@ if _GONE not in sys.modules:
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from basicsr.archs.rrdbnet_arch import RRDBNet
+    from basicsr.metrics.niqe import calculate_niqe
     from realesrgan import RealESRGANer
     from realesrgan.archs.srvgg_arch import SRVGGNetCompact
 
-__all__ = ["RRDBNet", "RealESRGANer", "SRVGGNetCompact"]
+__all__ = ["RRDBNet", "RealESRGANer", "SRVGGNetCompact", "calculate_niqe"]

@@ -10,11 +10,26 @@ from PIL import Image
 from pipeline.imaging.raster import Pixels, Raster
 
 Samples = npt.NDArray[np.float32]
+Size = tuple[int, int]
+"""Width and height, pixels."""
 
 
-def target_size(width: int, height: int, scale: float) -> tuple[int, int]:
+def target_size(width: int, height: int, scale: float) -> Size:
     """Width and height at `scale`, each rounded to the nearest pixel (halves up) and at least 1."""
     return _scaled(width, scale), _scaled(height, scale)
+
+
+def fitted_size(width: int, height: int, widest: int | None, highest: int | None) -> Size:
+    """The largest size of the picture's proportions that is no wider than `widest` and no higher than `highest`.
+
+    One of the two is met exactly; the other side is rounded to the nearest pixel (halves up) and at least 1. None
+    bounds nothing; without any bound it is the size that the picture has.
+    """
+    if widest is not None and (highest is None or widest * height <= highest * width):
+        return widest, _in_proportion(height, widest, width)
+    if highest is not None:
+        return _in_proportion(width, highest, height), highest
+    return width, height
 
 
 def resize(raster: Raster, width: int, height: int) -> Raster:
@@ -38,6 +53,11 @@ def resize(raster: Raster, width: int, height: int) -> Raster:
 
 def _scaled(side: int, scale: float) -> int:
     return max(1, math.floor(side * scale + 0.5))
+
+
+def _in_proportion(side: int, numerator: int, denominator: int) -> int:
+    """In integers: a float may fall on the wrong side of a half."""
+    return max(1, (2 * side * numerator + denominator) // (2 * denominator))
 
 
 def _each_channel(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipeline.imaging import planes
 from pipeline.imaging.planes import Planes
 from pipeline.imaging.raster import Pixels, Raster
-from pipeline.imaging.resize import resize, target_size
+from pipeline.imaging.resize import Size, resize
 from pipeline.imaging.stitch import stitch
 from pipeline.imaging.tile import TilePlan, cut, plan
 
@@ -28,11 +28,11 @@ def divide(raster: Raster, *, pad: int, sides: Sequence[int]) -> Tiling:
     return Tiling(raster, layout, tuple(tile for plane in planes.split(raster).all for tile in cut(plane, layout)))
 
 
-def assemble(tiling: Tiling, tiles: Sequence[Pixels], *, native_scale: int, scale: float) -> Raster:
-    """Put upscaled `tiles` together and bring them from the network's `native_scale` to the `scale` asked for."""
+def assemble(tiling: Tiling, tiles: Sequence[Pixels], size: Size, *, native_scale: int) -> Raster:
+    """Put upscaled `tiles` together and bring them from the network's `native_scale` to `size`."""
     count = len(tiling.plan.windows)
     stitched = [
         stitch(tiling.plan, tiles[start : start + count], native_scale) for start in range(0, len(tiles), count)
     ]
     raster = planes.join(tiling.source, Planes(stitched[0], stitched[1] if len(stitched) > 1 else None))
-    return resize(raster, *target_size(tiling.source.width, tiling.source.height, scale))
+    return resize(raster, *size)

@@ -1,9 +1,9 @@
-"""`upscale bench engine|path|webhooks`: the engine beside upstream, the path beside the engine, and webhooks."""
+"""`upscale bench engine|path|quality|webhooks`: speed beside peers, and what the networks make of photographs."""
 
 import argparse
 
 from pipeline.settings import Settings
-from pipeline.tools import bench_engine, bench_path, bench_webhooks
+from pipeline.tools import bench_engine, bench_path, bench_quality, bench_webhooks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kinds.add_parser("engine", help="our engine against RealESRGANer, same weights and tiles")
     )
     bench_path.add_arguments(kinds.add_parser("path", help="the stream through broker and store against the engine"))
+    bench_quality.add_arguments(
+        kinds.add_parser("quality", help="every network's PSNR, SSIM, sharpness and NIQE beside bicubic and upstream")
+    )
     bench_webhooks.add_arguments(
         kinds.add_parser("webhooks", help="how soon receivers hear of an event, and what one that hangs costs")
     )
@@ -25,5 +28,7 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
             return bench_engine.main(arguments, config)
         case "path":
             return bench_path.main(arguments, config)
+        case "quality":
+            return bench_quality.main(arguments, config)
         case _:
             return bench_webhooks.main(arguments, config)

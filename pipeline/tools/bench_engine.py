@@ -6,7 +6,6 @@ at a time. Both go round in random order, so that a busy machine slows both alik
 
 import argparse
 import asyncio
-import math
 import random
 import statistics
 import tempfile
@@ -23,6 +22,7 @@ from skimage import data
 
 from pipeline.gpu import catalog, device, reference, weights
 from pipeline.gpu.device import DeviceProfile
+from pipeline.imaging.likeness import psnr
 from pipeline.imaging.raster import Pixels
 from pipeline.imaging.tile import plan
 from pipeline.settings import DeviceSettings, Settings
@@ -243,12 +243,6 @@ def upstream_extent(length: int, windows: Windows) -> int:
     """Pixels along one side that upstream computes: each tile's context ends where the picture does."""
     starts = range(0, length, windows.tile)
     return sum(min(start + windows.tile + windows.pad, length) - max(start - windows.pad, 0) for start in starts)
-
-
-def psnr(one: Pixels, other: Pixels) -> float:
-    """Peak signal-to-noise ratio of two 8-bit pictures, dB; infinite, and null in JSON, when they are equal."""
-    error = float(np.mean((one.astype(np.float64) - other.astype(np.float64)) ** 2))
-    return 10 * math.log10(255**2 / error) if error else math.inf
 
 
 def _photographs(size: int) -> dict[str, Pixels]:

@@ -17,11 +17,12 @@ from pipeline.state.database import open_database
 from pipeline.state.signing_keys import keys_of_owners
 from pipeline.telemetry.scrape import Sample, scrape, total
 from pipeline.tools.arrivals import Arrival, receiving
+from pipeline.tools.asking import add_options, options_of
 from pipeline.tools.before_after import LARGEST_PIXELS, side_by_side
 from pipeline.tools.files import check_readable, make_folder
 from pipeline.tools.photographs import write_small
 from pipeline.tools.session import connect
-from pipeline.tools.submit import Asked, Ended, Picture, add_options, options_of, submit
+from pipeline.tools.submit import Asked, Ended, Picture, submit
 from schemas.callbacks import Webhook
 from schemas.events import ResultObject, UpscaleCompleted
 from schemas.options import UpscaleOptions

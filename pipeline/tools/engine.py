@@ -14,6 +14,7 @@ from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import load
 from pipeline.gpu.specs import ModelSpec
 from pipeline.imaging.raster import Pixels, Raster
+from pipeline.imaging.resize import target_size
 from pipeline.imaging.tiling import assemble, divide
 from schemas.topics import Lane
 
@@ -31,18 +32,19 @@ class Engine:
     pad: int
     sides: tuple[int, ...]
 
-    async def upscale(self, pictures: Sequence[Pixels]) -> list[Pixels]:
-        """(height, width, 3) each, enlarged by the network's own scale; in order. Raises `JobFailed`."""
+    async def upscale(self, pictures: Sequence[Pixels], scale: float | None = None) -> list[Pixels]:
+        """(height, width, 3) each, enlarged by `scale` or else the network's own; in order. Raises `JobFailed`."""
         places = asyncio.Semaphore(IN_FLIGHT)
-        return await asyncio.gather(*(self._one(picture, places) for picture in pictures))
+        return await asyncio.gather(*(self._one(picture, scale, places) for picture in pictures))
 
-    async def _one(self, picture: Pixels, places: asyncio.Semaphore) -> Pixels:
+    async def _one(self, picture: Pixels, scale: float | None, places: asyncio.Semaphore) -> Pixels:
         async with places:
             tiling = divide(Raster(picture), pad=self.pad, sides=self.sides)
             key = BatchKey(self.spec.name, tiling.plan.window_height, tiling.plan.window_width)
             tiles = await self.batcher.submit(TileWork(key, tiling.tiles, Lane.BULK, TENANT))
-            scale = self.spec.scale
-            return (await asyncio.to_thread(assemble, tiling, tiles, native_scale=scale, scale=scale)).pixels
+            native = self.spec.scale
+            size = target_size(tiling.source.width, tiling.source.height, scale or native)
+            return (await asyncio.to_thread(assemble, tiling, tiles, size, native_scale=native)).pixels
 
 
 @asynccontextmanager

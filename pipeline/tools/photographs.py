@@ -27,6 +27,60 @@ PHOTOGRAPHS = (
 JPEG_QUALITY = 85
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One photograph in full size."""
+
+    file: str
+    focus: tuple[int, int]
+    """What a person looks at: pixels from the top and from the left."""
+    credit: str
+
+
+SUBJECTS = (
+    Subject("astronaut.png", (110, 225), "Eileen Collins, NASA, public domain"),
+    Subject("chelsea.png", (115, 200), "Chelsea the cat, Stéfan van der Walt, CC0"),
+    Subject("coffee.png", (160, 400), "Coffee cup, Rachel Michetti, CC0"),
+    Subject("rocket.jpg", (200, 320), "Falcon 9, SpaceX, public domain"),
+    Subject("retina.jpg", (730, 300), "A human retina, Mikael Häggström, CC0"),
+)
+"""What quality is measured on. All may be shown to anybody."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A part of a photograph around its focus."""
+
+    name: str
+    pixels: npt.NDArray[np.uint8]
+    """(height, width, 3)."""
+    focus: tuple[int, int]
+    """Where the focus lies in it."""
+
+
+def scene(subject: Subject, side: int, *, multiple: int) -> Scene:
+    """At most `side` high and wide, sides rounded down to a multiple of `multiple`."""
+    pixels = _pixels(subject.file)
+    height, width = (min(side, length) // multiple * multiple for length in pixels.shape[:2])
+    rows, columns = around(subject.focus, pixels.shape, (height, width))
+    focus = (subject.focus[0] - rows.start, subject.focus[1] - columns.start)
+    return Scene(Path(subject.file).stem, np.ascontiguousarray(pixels[rows, columns]), focus)
+
+
+def around(point: tuple[int, int], shape: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a part of `size` (height, width) with `point` in its middle, moved inwards at a border."""
+    top, left = (
+        max(0, min(middle - side // 2, length - side))
+        for middle, length, side in zip(point, shape[:2], size, strict=True)
+    )
+    return slice(top, top + size[0]), slice(left, left + size[1])
+
+
+def _pixels(file: str) -> npt.NDArray[np.uint8]:
+    with files("skimage").joinpath("data", file).open("rb") as source, Image.open(source) as image:
+        return np.asarray(image.convert("RGB"))
+
+
 def write_small(folder: Path) -> list[Path]:
     """Write the photographs, reduced, as JPEG files into `folder`: pictures as they come from a small camera."""
     return [_write(photograph, folder) for photograph in PHOTOGRAPHS]

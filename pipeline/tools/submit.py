@@ -14,13 +14,14 @@ from rich.console import Console
 
 from pipeline.errors import PipelineError
 from pipeline.settings import Settings
+from pipeline.tools.asking import add_options, options_of
 from pipeline.tools.display import Display
 from pipeline.tools.files import check_readable, make_folder
 from pipeline.tools.session import Session, connect
 from schemas.callbacks import Webhook
 from schemas.events import JobEvent, Tenant, UpscaleCompleted, UpscaleRequested
-from schemas.options import MetadataPolicy, OutputFormat, UpscaleOptions
-from schemas.problems import Problem, problems
+from schemas.options import UpscaleOptions
+from schemas.problems import problems
 from schemas.topics import Lane
 
 REMOTE_SCHEMES = ("http", "https", "s3", "upload")
@@ -69,38 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of an upscale, with the defaults of the schema."""
-    default = UpscaleOptions()
-    parser.add_argument("-m", "--model", default=default.model, help=f"network (default: {default.model})")
-    parser.add_argument("-s", "--scale", type=float, default=default.scale, help="0 < scale <= 10 (default: 4)")
-    parser.add_argument(
-        "-f", "--format", choices=[str(each) for each in OutputFormat], default=str(default.output_format)
-    )
-    parser.add_argument("-q", "--quality", type=int, default=default.quality, help="of JPEG and WebP (default: 95)")
-    parser.add_argument("--face-enhance", action="store_true", help="restore faces (needs face weights)")
-    parser.add_argument("--tile-size", type=int, default=None, help="largest window side in source pixels")
-    parser.add_argument("--tile-pad", type=int, default=None, help="context around each window's core")
-    parser.add_argument("--keep-metadata", action="store_true", help="carry the source's EXIF over")
-
-
-def options_of(arguments: argparse.Namespace) -> UpscaleOptions:
-    """The options asked for. Raises `PipelineError` naming the argument that cannot be."""
-    try:
-        return UpscaleOptions(
-            model=arguments.model,
-            scale=arguments.scale,
-            output_format=OutputFormat(arguments.format),
-            quality=arguments.quality,
-            face_enhance=arguments.face_enhance,
-            tile_size=arguments.tile_size,
-            tile_pad=arguments.tile_pad,
-            metadata=MetadataPolicy.KEEP if arguments.keep_metadata else MetadataPolicy.STRIP,
-        )
-    except ValidationError as error:
-        raise PipelineError(_by_argument(problems(error)[0])) from None
-
-
 def tenant_of(arguments: argparse.Namespace) -> str:
     """The tenant asked for. Raises `PipelineError` when it cannot be one."""
     try:
@@ -115,12 +84,6 @@ def webhook_of(arguments: argparse.Namespace) -> Webhook | None:
         return None if arguments.webhook is None else Webhook(url=arguments.webhook)
     except ValidationError as error:
         raise PipelineError(f"--webhook: {problems(error)[0].sentence}") from None
-
-
-def _by_argument(problem: Problem) -> str:
-    """A rule that joins several options names them itself."""
-    field = "-".join(problem.path).replace("_", "-")
-    return f"--{field}: {problem.sentence}" if field else problem.sentence
 
 
 def main(arguments: argparse.Namespace, config: Settings) -> int:

@@ -17,9 +17,10 @@ from pipeline.errors import JobExpired, JobFailed, ShuttingDown
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel
 from pipeline.imaging.decode import Decoded
-from pipeline.imaging.encode import EncodedImage, check_output, encode
+from pipeline.imaging.encode import EncodedImage, encode
+from pipeline.imaging.passes import check_sizes, largest_source, sizes_of
 from pipeline.imaging.raster import Pixels, Raster
-from pipeline.imaging.resize import target_size
+from pipeline.imaging.resize import Size
 from pipeline.imaging.tiling import Tiling, assemble, divide
 from pipeline.settings import FetchSettings, ImageSettings
 from pipeline.storage.client import Store
@@ -115,15 +116,16 @@ def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> 
     async def decode(source: SourceBytes) -> Decoded:
         budget = await held.enter_async_context(rooms.pixels.hold(limits.max_pixels, tenant))
         decoded = await rooms.decoders.decode(source.data, keep_exif=options.metadata is MetadataPolicy.KEEP)
-        pixels = decoded.raster.width * decoded.raster.height
-        budget.shrink(pixels)
-        metrics.SOURCE_MEGAPIXELS.labels(job.lane).inc(pixels / 1e6)
+        width, height = decoded.raster.width, decoded.raster.height
+        budget.shrink(largest_source(width, height, planned(decoded.raster)))
+        metrics.SOURCE_MEGAPIXELS.labels(job.lane).inc(width * height / 1e6)
         return decoded
 
-    def cut(raster: Raster) -> Tiling:
-        check_output(
-            *target_size(raster.width, raster.height, options.scale), options.output_format, limits.max_output_pixels
-        )
+    def planned(raster: Raster) -> tuple[Size, ...]:
+        return sizes_of(raster.width, raster.height, options, job.model.scale)
+
+    def cut(raster: Raster, sizes: Sequence[Size]) -> Tiling:
+        check_sizes(sizes, options, max_pixels=limits.max_pixels, max_output_pixels=limits.max_output_pixels)
         pad = job.model.pad if options.tile_pad is None else options.tile_pad
         return divide(raster, pad=pad, sides=sides_up_to(rooms.lane.profile.sides, options.tile_size))
 
@@ -147,9 +149,10 @@ def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> 
     return Steps(
         fetch=fetch,
         decode=decode,
+        sizes=planned,
         divide=cut,
         infer=infer,
-        assemble=partial(assemble, native_scale=job.model.scale, scale=options.scale),
+        assemble=partial(assemble, native_scale=job.model.scale),
         encode=partial(encode, output_format=options.output_format, quality=options.quality),
         store=store,
         off_loop=partial(_off_loop, rooms.threads),

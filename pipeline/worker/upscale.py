@@ -7,6 +7,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from pipeline.imaging.decode import Decoded
 from pipeline.imaging.encode import EncodedImage
 from pipeline.imaging.raster import Pixels, Raster
+from pipeline.imaging.resize import Size
 from pipeline.imaging.tiling import Tiling
 from pipeline.storage.objects import SourceBytes, SourceFacts, SourceRef, StoredObject
 from pipeline.telemetry.stage import stage
@@ -29,10 +30,14 @@ class Steps:
 
     fetch: Callable[[SourceRef], Awaitable[SourceBytes]]
     decode: Callable[[SourceBytes], Awaitable[Decoded]]
-    divide: Callable[[Raster], Tiling]
+    sizes: Callable[[Raster], Sequence[Size]]
+    """The picture's size after each pass of the network: one, unless it is to run over its own result. The last is
+    the result's."""
+    divide: Callable[[Raster, Sequence[Size]], Tiling]
+    """Refuses any of the sizes before it cuts."""
     infer: Callable[[Tiling], Awaitable[Sequence[Pixels]]]
     """Through the batcher; one upscaled tile for each tile, in order."""
-    assemble: Callable[[Tiling, Sequence[Pixels]], Raster]
+    assemble: Callable[[Tiling, Sequence[Pixels], Size], Raster]
     encode: Callable[[Raster], EncodedImage]
     store: Callable[[EncodedImage, SourceFacts], Awaitable[StoredObject]]
     off_loop: OffLoop
@@ -48,14 +53,16 @@ async def upscale(job: Job, steps: Steps) -> StoredObject:
     with stage(Stage.DECODE, timings):
         decoded = await steps.decode(source)
 
-    with stage(Stage.TILE, timings):
-        tiling = await steps.off_loop(steps.divide, decoded.raster)
+    raster, sizes = decoded.raster, steps.sizes(decoded.raster)
+    for size in sizes:
+        with stage(Stage.TILE, timings):
+            tiling = await steps.off_loop(steps.divide, raster, sizes)
 
-    with stage(Stage.BATCH, timings):
-        tiles = await steps.infer(tiling)
+        with stage(Stage.BATCH, timings):
+            tiles = await steps.infer(tiling)
 
-    with stage(Stage.STITCH, timings):
-        raster = await steps.off_loop(steps.assemble, tiling, tiles)
+        with stage(Stage.STITCH, timings):
+            raster = await steps.off_loop(steps.assemble, tiling, tiles, size)
 
     with stage(Stage.ENCODE, timings):
         image = await steps.off_loop(steps.encode, raster)

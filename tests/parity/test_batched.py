@@ -43,7 +43,7 @@ async def upscaled(lane: DeviceLane, batcher: Batcher, picture: Pixels) -> Pixel
     tiling = divide(Raster(picture), pad=SPEC.pad, sides=lane.profile.sides)
     key = BatchKey(SPEC.name, tiling.plan.window_height, tiling.plan.window_width)
     tiles = await batcher.submit(TileWork(key, tiling.tiles, Lane.BULK, "test"))
-    return assemble(tiling, tiles, native_scale=SPEC.scale, scale=4).pixels
+    return assemble(tiling, tiles, (4 * picture.shape[1], 4 * picture.shape[0]), native_scale=SPEC.scale).pixels
 
 
 def pictures() -> list[Pixels]:

@@ -20,7 +20,7 @@ from schemas.events import (
     event_from,
 )
 from schemas.failures import FailureCode, Fault
-from schemas.options import MetadataPolicy, OutputFormat, UpscaleOptions
+from schemas.options import BeyondNative, FaceOptions, FaceOrder, MetadataPolicy, OutputFormat, UpscaleOptions
 from schemas.stages import Stage
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -44,17 +44,35 @@ def _pads_within(options: UpscaleOptions) -> bool:
     return options.tile_size is None or options.tile_pad is None or 2 * options.tile_pad < options.tile_size
 
 
-OPTIONS = st.builds(
-    UpscaleOptions.model_construct,
-    model=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40),
-    scale=st.floats(min_value=0, max_value=10, exclude_min=True),
-    face_enhance=st.booleans(),
-    tile_size=st.none() | st.integers(32, 2048),
-    tile_pad=st.none() | st.integers(0, 128),
-    output_format=st.sampled_from(OutputFormat),
-    quality=st.integers(1, 100),
-    metadata=st.sampled_from(MetadataPolicy),
-).filter(_pads_within)
+_SIDES = st.integers(1, 100_000)
+_SIZES = (
+    st.fixed_dictionaries({"scale": st.floats(min_value=0, max_value=10, exclude_min=True)})
+    | st.fixed_dictionaries({"width": _SIDES, "height": st.none() | _SIDES})
+    | st.fixed_dictionaries({"height": _SIDES})
+)
+_OTHERS = st.fixed_dictionaries(
+    {
+        "model": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40),
+        "beyond_native": st.sampled_from(BeyondNative),
+        "denoise_strength": st.none() | st.floats(min_value=0, max_value=1),
+        "face_enhance": st.booleans(),
+        "faces": st.builds(
+            FaceOptions,
+            weight=st.floats(min_value=0, max_value=1),
+            only_center=st.booleans(),
+            max_size=st.none() | _SIDES,
+            order=st.sampled_from(FaceOrder),
+        ),
+        "tile_size": st.none() | st.integers(32, 2048),
+        "tile_pad": st.none() | st.integers(0, 128),
+        "output_format": st.sampled_from(OutputFormat),
+        "quality": st.integers(1, 100),
+        "metadata": st.sampled_from(MetadataPolicy),
+    }
+)
+OPTIONS = st.builds(lambda size, others: UpscaleOptions.model_construct(**size, **others), _SIZES, _OTHERS).filter(
+    _pads_within
+)
 
 _PIXELS = st.integers(1, 2**53)
 _DIGESTS = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)

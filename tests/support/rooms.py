@@ -99,7 +99,7 @@ class MemoryStore:
         if key in self.objects:
             raise _refused(412, "PreconditionFailed")
         body = parameters["Body"].read()
-        self.objects[key] = {"Metadata": parameters["Metadata"], "ContentLength": len(body)}
+        self.objects[key] = {"Metadata": parameters["Metadata"], "ContentLength": len(body), "Body": body}
         return {"ChecksumSHA256": parameters["ChecksumSHA256"]}
 
     async def head_object(self, **parameters: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.imaging.raster import Raster
-from pipeline.imaging.resize import resize, target_size
+from pipeline.imaging.resize import fitted_size, resize, target_size
 from tests.support.images import make_pixels, make_raster
 
 
@@ -14,6 +14,25 @@ from tests.support.images import make_pixels, make_raster
 def test_target_size_rounds_to_the_nearest_pixel(scale: float, expected: tuple[int, int]) -> None:
     """Sides are rounded, halves upwards, never truncated and never nothing."""
     assert target_size(3, 5, scale) == expected
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        ((600, None), (600, 200)),
+        ((None, 200), (600, 200)),
+        ((600, 600), (600, 200)),
+        ((900, 200), (600, 200)),
+        ((100, None), (100, 33)),
+        ((50, None), (50, 17)),
+        ((None, 33), (99, 33)),
+        ((1, 1), (1, 1)),
+        ((None, None), (300, 100)),
+    ],
+)
+def test_fitted_size_keeps_proportions(bounds: tuple[int | None, int | None], expected: tuple[int, int]) -> None:
+    """The tighter bound decides, the other side follows, and no side vanishes."""
+    assert fitted_size(300, 100, *bounds) == expected
 
 
 def test_resize_returns_the_same_raster_when_nothing_changes() -> None:

@@ -55,3 +55,13 @@ def test_size_is_said_one_way() -> None:
     assert UpscaleOptions(width=100, height=50).scale == 4
     with pytest.raises(ValidationError, match="scale: must be left out beside width and height, got 2"):
         UpscaleOptions(scale=2, width=100, height=50)
+
+
+@pytest.mark.parametrize("asked", [{"width": 100}, {"height": 50}, {"width": 100, "height": 50}, {"scale": 2}, {}])
+def test_options_that_were_written_out_can_be_read_back(asked: dict[str, int]) -> None:
+    """Events carry every default; a factor that nobody asked for must not contradict a side there."""
+    options = UpscaleOptions.model_validate(asked)
+    for written in (options.model_dump(mode="json"), options.model_dump(mode="json", exclude_none=True)):
+        assert UpscaleOptions.model_validate(written) == options
+        assert ("scale" in written) == ("width" not in asked and "height" not in asked)
+    assert UpscaleOptions.model_validate_json(options.model_dump_json()) == options

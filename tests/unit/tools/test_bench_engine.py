@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
 import orjson
 import pytest
 
 from pipeline.settings import InvalidSettings, Settings
-from pipeline.tools.bench_engine import Windows, add_arguments, main, psnr, upstream_extent
+from pipeline.tools.bench_engine import Windows, add_arguments, main, upstream_extent
 
 
 def bench(words: list[str]) -> int:
@@ -41,14 +40,6 @@ def test_bench_refuses_settings_that_cannot_work() -> None:
     """The answer is the variable's name and what is wrong with it."""
     with pytest.raises(InvalidSettings, match=r"^UPSCALE_DEVICE__PRECISION: "):
         bench(["--precision", "fp16", "--size", "16"])
-
-
-def test_psnr_is_the_textbooks() -> None:
-    """An error of one step everywhere is 48.13 dB; no error is infinite."""
-    picture = np.full((4, 4, 3), 7, np.uint8)
-
-    assert psnr(picture, picture) == float("inf")
-    assert psnr(picture, picture + 1) == pytest.approx(48.1308, abs=1e-4)
 
 
 @pytest.mark.parametrize(("length", "tile", "pad", "extent"), [(100, 50, 10, 120), (90, 50, 10, 110), (40, 50, 10, 40)])

@@ -7,36 +7,10 @@ import orjson
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.tools.submit import Picture, add_options, json_line, named, options_of, target, tenant_of
-from schemas.options import UpscaleOptions
+from pipeline.tools.submit import Picture, json_line, named, target, tenant_of
 from tests.support.job_events import completed
 
 DONE = completed()
-
-
-def parsed(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_options(parser)
-    return parser.parse_args(words)
-
-
-def test_options_default_to_those_of_the_schema() -> None:
-    """The command line and a bare event ask for the same."""
-    assert options_of(parsed()) == UpscaleOptions()
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--scale", "0"), "^--scale: must be greater than 0, got 0"),
-        (("--quality", "101"), "^--quality: must be less than or equal to 100, got 101"),
-        (("--tile-size", "64", "--tile-pad", "40"), r"^tile_pad: must be under half of tile_size \(64\), got 40"),
-    ],
-)
-def test_options_that_cannot_be_are_told_by_their_argument(words: tuple[str, ...], said: str) -> None:
-    """The person reads which argument, which limit and which value."""
-    with pytest.raises(PipelineError, match=said):
-        options_of(parsed(*words))
 
 
 def test_missing_file_is_told_before_anything_is_contacted(tmp_path: Path) -> None:

@@ -166,6 +166,51 @@ async def test_result_too_large_is_refused_before_the_device_is_asked() -> None:
     assert scene.batches == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "size", "launches"),
+    [
+        ({"scale": 8}, (32, 32), 1),
+        ({"scale": 8, "beyond_native": "repeat"}, (32, 32), 2),
+        ({"scale": 0.5}, (2, 2), 1),
+        ({"scale": 1, "beyond_native": "repeat"}, (4, 4), 1),
+        ({"width": 30}, (30, 30), 1),
+        ({"width": 30, "height": 7}, (7, 7), 1),
+        ({"height": 1}, (1, 1), 1),
+        ({"height": 18, "beyond_native": "repeat"}, (18, 18), 2),
+    ],
+)
+async def test_result_has_exactly_the_size_that_was_asked_for(
+    asked: dict[str, object], size: tuple[int, int], launches: int
+) -> None:
+    """By a factor or by a side, in one pass or in two, larger or smaller."""
+    scene = ScriptedRooms({})
+    async with scene.open(limits=ImageSettings(max_pixels=(4 * SIDE) ** 2)) as rooms:
+        stored = (await do(make_job(**asked), BEGUN, rooms)).stored
+    assert (stored.width, stored.height) == size
+    assert len(scene.batches) == launches
+
+
+async def test_second_pass_is_given_the_first_ones_whole_result() -> None:
+    """Not one that was reduced to the scale asked for; and it is counted against the budget as a source is."""
+    scene = ScriptedRooms({})
+    limit = (4 * SIDE) ** 2
+    async with scene.open(limits=ImageSettings(max_pixels=limit)) as rooms:
+        await do(make_job(scale=5, beyond_native="repeat"), BEGUN, rooms)
+    assert [batch.tiles[0].shape for batch in scene.batches] == [(8, 8, 3), (16, 16, 3)]
+    assert scene.pixels == [0, limit, limit, 0]
+
+
+async def test_passes_that_would_make_too_large_a_source_are_refused_before_the_device_is_asked() -> None:
+    """What the first pass costs is not spent on a job that the second one must refuse."""
+    scene = ScriptedRooms({})
+    async with scene.open(limits=ImageSettings(max_pixels=(4 * SIDE) ** 2 - 1)) as rooms:
+        with pytest.raises(JobFailed, match="beyond_native") as failed:
+            await do(make_job(scale=5, beyond_native="repeat"), BEGUN, rooms)
+    assert failed.value.code is FailureCode.INVALID_OPTIONS
+    assert scene.batches == []
+    assert scene.pixels[-1] == 0
+
+
 @pytest.mark.parametrize(("metadata", "kept"), [("keep", True), ("strip", False)])
 async def test_decoder_is_asked_for_metadata_only_when_the_caller_wants_it(metadata: str, kept: bool) -> None:
     """Where a photograph was taken leaves the source only by the caller's wish."""

@@ -13,6 +13,7 @@ from pipeline.gpu.catalog import Catalogue
 from pipeline.imaging.decode import Decoded
 from pipeline.imaging.encode import EncodedImage
 from pipeline.imaging.raster import Pixels, Raster
+from pipeline.imaging.resize import Size, target_size
 from pipeline.imaging.tiling import Tiling, assemble, divide
 from pipeline.kafka.records import Position, Received
 from pipeline.settings import FetchSettings, StoreSettings
@@ -45,12 +46,14 @@ class Path:
     def __init__(self) -> None:
         self.taken: list[str] = []
         self.raster = Raster(np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3))
+        self.planned: list[Size] = []
         self.result: Raster | None = None
 
     def steps(self) -> Steps:
         return Steps(
             fetch=self.fetch,
             decode=self.decode,
+            sizes=self.sizes,
             divide=self.divide,
             infer=self.infer,
             assemble=self.assemble,
@@ -67,7 +70,10 @@ class Path:
         self.taken.append("decode")
         return Decoded(self.raster, ("icc_ignored",))
 
-    def divide(self, raster: Raster) -> Tiling:
+    def sizes(self, raster: Raster) -> Sequence[Size]:
+        return self.planned or [target_size(raster.width, raster.height, 2.0)]
+
+    def divide(self, raster: Raster, sizes: Sequence[Size]) -> Tiling:
         self.taken.append("divide")
         return divide(raster, pad=1, sides=(4, 8))
 
@@ -75,9 +81,9 @@ class Path:
         self.taken.append("infer")
         return [tile.repeat(2, axis=0).repeat(2, axis=1) for tile in tiling.tiles]
 
-    def assemble(self, tiling: Tiling, tiles: Sequence[Pixels]) -> Raster:
+    def assemble(self, tiling: Tiling, tiles: Sequence[Pixels], size: Size) -> Raster:
         self.taken.append("assemble")
-        return assemble(tiling, tiles, native_scale=2, scale=2.0)
+        return assemble(tiling, tiles, size, native_scale=2)
 
     def encode(self, raster: Raster) -> EncodedImage:
         self.taken.append("encode")
@@ -116,6 +122,17 @@ async def test_upscale_puts_every_pixel_where_it_belongs() -> None:
     await upscale(job(), path.steps())
     assert path.result is not None
     assert np.array_equal(path.result.pixels, path.raster.pixels.repeat(2, axis=0).repeat(2, axis=1))
+
+
+async def test_upscale_runs_the_network_over_its_own_result_where_it_is_planned() -> None:
+    """Each pass cuts, upscales and puts together anew; source facts stay those of the source."""
+    path = Path()
+    path.planned = [(14, 10), (28, 20)]
+    done = await upscale(job(), path.steps())
+    assert path.taken == ["fetch", "decode", *["divide", "infer", "assemble"] * 2, "encode", "store"]
+    assert (done.source.width, done.source.height) == (7, 5)
+    assert path.result is not None
+    assert np.array_equal(path.result.pixels, path.raster.pixels.repeat(4, axis=0).repeat(4, axis=1))
 
 
 async def test_upscale_tells_the_warnings_of_decoding_and_of_encoding() -> None:
