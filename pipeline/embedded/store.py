@@ -26,7 +26,7 @@ MEMORY_LIMIT = "400MiB"
 object of 6 MB cost 100 ms of CPU instead of 70: the collector ran for every one."""
 VOLUME_MEBIBYTES = 64
 """Size of the files that objects are kept in. There are as many as fit on the disk when the store starts, and each
-bucket has its own: with the 1 GiB that SeaweedFS chooses on a large disk, 10 GiB free were not enough for ten buckets."""
+bucket has its own: with the 1 GiB that SeaweedFS chooses on a large disk, 60 GiB free were too few for 70 buckets."""
 WHOLE_BYTES = 5 * 2**30
 """S3's limit on an object sent whole, and our threshold for parts here: when several uploads in parts finish at once
 under one key, SeaweedFS 4.48 lets more than one of them win, though each asked not to overwrite."""
