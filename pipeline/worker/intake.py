@@ -8,7 +8,8 @@ import structlog
 
 from pipeline.errors import JobFailed
 from pipeline.gpu.catalog import find
-from pipeline.gpu.specs import ModelSpec
+from pipeline.gpu.specs import ModelSpec, Purpose
+from pipeline.gpu.variant import Variant
 from pipeline.kafka.records import Position, Received
 from pipeline.kafka.retry import first_origin
 from pipeline.storage.objects import SourceRef
@@ -36,6 +37,11 @@ class Job:
     deadline: float | None
     """On the monotonic clock; after it the result is of no use."""
     timings: Timings = field(default_factory=Timings)
+
+    @property
+    def variant(self) -> Variant:
+        """The model at the denoising strength asked for."""
+        return Variant.asked(self.model, self.request.options.denoise_strength)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ def _understood(received: Received, clocks: Clocks, sources: SourcePolicy) -> Jo
 
 
 def _job(request: UpscaleRequested, received: Received, clocks: Clocks, sources: SourcePolicy) -> Job:
-    model = find(request.options.model)
+    model = _upscaler(request)
     if request.options.face_enhance:
         raise JobFailed(
             FailureCode.MODEL_NOT_AVAILABLE,
@@ -111,6 +117,18 @@ def _job(request: UpscaleRequested, received: Received, clocks: Clocks, sources:
         started=now,
         deadline=deadline,
     )
+
+
+def _upscaler(request: UpscaleRequested) -> ModelSpec:
+    model = find(request.options.model)
+    if model.purpose is not Purpose.UPSCALE:
+        raise JobFailed(
+            FailureCode.INVALID_OPTIONS,
+            f"model: must be one that upscales; {model.name!r} is for {model.purpose.replace('_', ' ')}",
+            {"field": "options.model", "value": model.name},
+        )
+    Variant.asked(model, request.options.denoise_strength)
+    return model
 
 
 def _invalid(error: codec.InvalidRequest) -> JobFailed:
