@@ -8,7 +8,7 @@ import structlog
 
 from pipeline.errors import JobFailed
 from pipeline.gpu.catalog import find
-from pipeline.gpu.specs import ModelSpec, Purpose
+from pipeline.gpu.specs import ModelSpec
 from pipeline.gpu.variant import Variant
 from pipeline.kafka.records import Position, Received
 from pipeline.kafka.retry import first_origin
@@ -97,7 +97,8 @@ def _understood(received: Received, clocks: Clocks, sources: SourcePolicy) -> Jo
 
 
 def _job(request: UpscaleRequested, received: Received, clocks: Clocks, sources: SourcePolicy) -> Job:
-    model = _upscaler(request)
+    model = find(request.options.model)
+    Variant.asked(model, request.options.denoise_strength)
     if request.options.face_enhance:
         raise JobFailed(
             FailureCode.MODEL_NOT_AVAILABLE,
@@ -117,18 +118,6 @@ def _job(request: UpscaleRequested, received: Received, clocks: Clocks, sources:
         started=now,
         deadline=deadline,
     )
-
-
-def _upscaler(request: UpscaleRequested) -> ModelSpec:
-    model = find(request.options.model)
-    if model.purpose is not Purpose.UPSCALE:
-        raise JobFailed(
-            FailureCode.INVALID_OPTIONS,
-            f"model: must be one that upscales; {model.name!r} is for {model.purpose.replace('_', ' ')}",
-            {"field": "options.model", "value": model.name},
-        )
-    Variant.asked(model, request.options.denoise_strength)
-    return model
 
 
 def _invalid(error: codec.InvalidRequest) -> JobFailed:
