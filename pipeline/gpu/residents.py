@@ -37,12 +37,15 @@ class _Resident:
     users: int = 0
 
 
-def leaving(held: Iterable[Held], budget_bytes: int) -> tuple[str, ...]:
-    """The keys that leave so that what stays is within the budget; `held` in the order of use, the latest last."""
+def leaving(held: Iterable[Held], budget_bytes: int, *, keep: int = 1) -> tuple[str, ...]:
+    """The keys that leave so that what stays is within the budget; `held` in the order of use, the latest last.
+
+    The last `keep` stay however large they are.
+    """
     everyone = tuple(held)
     excess = sum(one.bytes for one in everyone) - budget_bytes
     gone: list[str] = []
-    for one in everyone[:-1]:
+    for one in everyone[: len(everyone) - keep]:
         if excess > 0 and not one.in_use:
             gone.append(one.key)
             excess -= one.bytes
@@ -119,7 +122,7 @@ class Residents:
         started = perf_counter()
         model = self._attempt(key)
         if model is None:
-            self._make_room(0)
+            self._make_room(0, keep=0)
             model = self._attempt(key)
         if model is None:
             raise JobFailed(
@@ -138,10 +141,10 @@ class Residents:
                 return None
             raise
 
-    def _make_room(self, budget_bytes: int) -> None:
+    def _make_room(self, budget_bytes: int, *, keep: int = 1) -> None:
         with self._changing:
             held = [Held(key, one.model.bytes, one.users > 0) for key, one in self._here.items()]
-            gone = [(key, self._here.pop(key).model.spec.name) for key in leaving(held, budget_bytes)]
+            gone = [(key, self._here.pop(key).model.spec.name) for key in leaving(held, budget_bytes, keep=keep)]
             self._tell()
         for key, name in gone:
             metrics.MODEL_EVICTIONS.labels(name).inc()
