@@ -70,10 +70,13 @@ def detected_network(spec: ModelSpec, tensors: Mapping[str, Tensor], device: str
     descriptor = _described(tensors)
     _check(spec, descriptor)
     descriptor.to(torch.device(device)).eval().model.requires_grad_(requires_grad=False)
-    turn = nullcontext() if descriptor.architecture.id in STATELESS else Lock()
-    network = DetectedNetwork(descriptor, device, turn)
+    network = DetectedNetwork(descriptor, device, _turn(descriptor.architecture.id))
     _try(spec, network)
     return network
+
+
+def _turn(architecture: str) -> AbstractContextManager[object]:
+    return nullcontext() if architecture in STATELESS else Lock()
 
 
 def _described(tensors: Mapping[str, Tensor]) -> ImageModelDescriptor[nn.Module]:

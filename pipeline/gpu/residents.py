@@ -78,9 +78,12 @@ class Residents:
                 resident.users -= 1
 
     def facts(self, key: str) -> ModelFacts | None:
-        """Of the model as it was last loaded; None when it is not here."""
+        """Of a model that is here; None when it is not. Counts as a use: whoever asks is about to launch it."""
         with self._changing:
-            return self._facts[key] if key in self._here else None
+            if key not in self._here:
+                return None
+            self._here.move_to_end(key)
+            return self._facts[key]
 
     def still(self, key: str, facts: ModelFacts) -> bool:
         """Whether every launch of this key since these facts were given was with the same weights."""

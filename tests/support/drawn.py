@@ -15,8 +15,8 @@ from pipeline.gpu.specs import DetectedShape, ModelSpec, OfficialWeights, RRDBSh
 from pipeline.gpu.upstream import RRDBNet, SRVGGNetCompact
 from tests.support.photographs import photograph
 
-FEATURES = "astronaut"
 SIDE = 16
+"""Of the crop by which drawn networks are scaled, pixels."""
 
 X4PLUS = catalog.find("realesrgan-x4plus")
 VIDEO = catalog.find("realesr-animevideov3")
@@ -51,14 +51,20 @@ SWINS = {
 
 def network(spec: ModelSpec) -> nn.Module:
     """The class of a model with the parameters that torch happens to draw."""
+    module: nn.Module
     match spec.architecture:
         case RRDBShape(blocks):
-            return RRDBNet(3, 3, scale=spec.scale, num_block=blocks)
+            module = RRDBNet(3, 3, scale=spec.scale, num_block=blocks)
         case SRVGGShape(convs):
-            return SRVGGNetCompact(num_conv=convs, upscale=spec.scale)
-    swin = SWINS[spec.name]
-    return SwinIR(
-        upscale=spec.scale,
+            module = SRVGGNetCompact(num_conv=convs, upscale=spec.scale)
+        case _:
+            module = _swinir(spec.scale, SWINS[spec.name])
+    return module
+
+
+def _swinir(scale: int, swin: Swin) -> nn.Module:
+    module: nn.Module = SwinIR(
+        upscale=scale,
         img_size=64,
         window_size=8,
         depths=[6 if swin.depths > 1 else 2] * swin.depths,
@@ -68,6 +74,7 @@ def network(spec: ModelSpec) -> nn.Module:
         upsampler="nearest+conv",
         resi_connection=swin.residual,
     )
+    return module
 
 
 def drawn(spec: ModelSpec, seed: int = 5) -> dict[str, Tensor]:
@@ -80,7 +87,7 @@ def drawn(spec: ModelSpec, seed: int = 5) -> dict[str, Tensor]:
     last = module.body[-1] if isinstance(spec.architecture, SRVGGShape) else module.conv_last
     seen: list[Tensor] = []
     hook = last.register_forward_hook(lambda _, __, output: seen.append(output))
-    picture = torch.from_numpy(photograph(FEATURES, SIDE, SIDE)).permute(2, 0, 1)[None].float() / 255
+    picture = torch.from_numpy(photograph("astronaut", SIDE, SIDE)).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
         module(picture)
     hook.remove()

@@ -77,14 +77,14 @@ class ScriptedLane:
         self.profile = cpu_profile()
         self.failed = asyncio.Event()
         self.closed = False
-        self.weights = tiny_model().facts
-        """Those that launches are made with."""
+        self.prepared = self.launched = tiny_model().facts
+        """What a job is told of its model, and what its launches are made with."""
 
     async def prepare(self, key: str) -> ModelFacts:
-        return tiny_model().facts
+        return self.prepared
 
     def still(self, key: str, facts: ModelFacts) -> bool:
-        return facts == self.weights
+        return facts == self.launched
 
     def die(self) -> None:
         self.closed = True
