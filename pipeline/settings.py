@@ -168,6 +168,8 @@ class DeviceSettings(Room):
     """Most tiles in one launch; 0 lets the device decide."""
     tile_size: Annotated[int, Field(ge=0, le=2048)] = 0
     """Largest window side; 0 lets the device decide."""
+    model_memory_bytes: Annotated[int, Field(ge=0)] = 0
+    """Memory for networks that stay loaded; 0 takes a fifth of the device's, on a CPU of the machine's."""
     models_dir: Path | None = None
     """Where weights are cached and found; unset means `upscale/models` under the user's cache folder."""
 

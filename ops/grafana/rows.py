@@ -14,6 +14,7 @@ def rows() -> tuple[Row, ...]:
         *stages,
         _batching(),
         _device(),
+        _models(),
         _intake(),
         _lag(),
         _kafka(),
@@ -90,6 +91,23 @@ def _device() -> Row:
         Panel("What runs", "Processes of each kind.", "none", (Query(build, "{{version}} {{device}} {{precision}}"),)),
     )
     return Row("Device", panels)
+
+
+def _models() -> Row:
+    resident = by("instance", total("upscale_models_resident", "instance"))
+    memory = by("instance", total("upscale_models_resident_bytes", "instance"))
+    loading = by("model", mean("upscale_model_load_duration_seconds", "model"))
+    turns = (
+        Query(rate("upscale_model_load_duration_seconds_count", "model"), "loaded {{model}}"),
+        Query(rate("upscale_model_evictions_total", "model"), "left {{model}}"),
+    )
+    panels = (
+        Panel("Networks in memory", "", "none", (resident,)),
+        Panel("Memory of networks", "At the budget with networks leaving: raise it.", "bytes", (memory,)),
+        Panel("Loaded and left", "A steady rate: callers alternate between more than fit.", "ops", turns),
+        Panel("One load", "Jobs that need the network wait for it.", "s", (loading,)),
+    )
+    return Row("Models", panels)
 
 
 def _intake() -> Row:

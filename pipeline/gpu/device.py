@@ -1,11 +1,12 @@
 """Which device infers, in which precision, and how much it is given at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
+from pipeline.gpu.memory import machine_bytes
 from pipeline.gpu.specs import Precision
 from pipeline.settings import DeviceSettings, InvalidSettings
 from pipeline.variables import variable
@@ -30,6 +31,8 @@ GPU_MEMORY_SHARE = 0.6
 INDEXABLE_PIXELS: int = 2**31 // (64 * 16) - 1
 """Source pixels of a launch beyond which the largest map outgrows 32-bit indices."""
 UNKNOWN_GPU_BYTES: int = 8 * 2**30
+MODEL_MEMORY_SHARE = 0.2
+"""Of the memory where parameters lie, for models that stay loaded: on a GPU what launches leave, and room beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Facts:
     cuda_bytes: int = 0
     cuda_bf16: bool = False
     mps: bool = False
+    memory_bytes: int = UNKNOWN_GPU_BYTES
+    """Memory that this process may have on the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +70,22 @@ class DeviceProfile:
     """Source pixels of one launch, windows' context included."""
     launches: int = 1
     """Launches side by side."""
+    native_bf16: bool = False
+    """The device multiplies bf16 itself."""
+    model_bytes: int = 2**30
+    """Memory for models that stay loaded."""
 
     def batch_limit(self, height: int, width: int) -> int:
         """Most windows of this size in one launch; at least one."""
         return max(1, min(self.max_batch_tiles, self.max_batch_pixels // (height * width)))
+
+    def precision_for(self, good: Collection[Precision]) -> Precision:
+        """The arithmetic for a network that is `good` in some only: the device's own, or the next wider one."""
+        if self.precision in good:
+            return self.precision
+        if self.precision == "fp16" and "bf16" in good and self.native_bf16:
+            return "bf16"
+        return "fp32"
 
 
 def probe() -> Facts:
@@ -82,6 +99,7 @@ def probe() -> Facts:
         cuda_bytes=properties.total_memory if properties else 0,
         cuda_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
         mps=torch.backends.mps.is_available(),
+        memory_bytes=machine_bytes(),
     )
 
 
@@ -107,6 +125,8 @@ def choose(settings: DeviceSettings, facts: Facts) -> DeviceProfile:
         max_batch_tiles=settings.max_batch_tiles or (4 if device == "cpu" else 32),
         max_batch_pixels=pixels,
         launches=launches,
+        native_bf16=facts.cpu_bf16 if device == "cpu" else facts.cuda_bf16,
+        model_bytes=settings.model_memory_bytes or _model_bytes(device, facts),
     )
 
 
@@ -151,6 +171,10 @@ def _batch_pixels(device: Kind, precision: Precision, facts: Facts) -> int:
         return CPU_SIDES[-1] * CPU_SIDES[-1]
     memory = facts.cuda_bytes if device == "cuda" else UNKNOWN_GPU_BYTES
     return min(INDEXABLE_PIXELS, int(GPU_MEMORY_SHARE * memory) // GPU_BYTES_PER_PIXEL[precision])
+
+
+def _model_bytes(device: Kind, facts: Facts) -> int:
+    return int(MODEL_MEMORY_SHARE * (facts.cuda_bytes if device == "cuda" else facts.memory_bytes))
 
 
 def _invalid(field: str, rule: str, value: str) -> InvalidSettings:

@@ -1,15 +1,15 @@
 """DeviceLane: owns the device, and computes on threads of its own.
 
 One thread, so that launches follow one another; on a CPU one for each launch that the profile has side by side. Models
-are loaded once, and the event loop never computes: torch releases the GIL while it does. Every call is answered: with
-a result, with the job's failure, or, once the device is dead or the lane is closing, with `DEVICE_FAILED`.
+are loaded when they are needed and stay while there is memory, and the event loop never computes: torch releases the
+GIL while it does. Every call is answered: with a result, with the job's failure, or, once the device is dead or the
+lane is closing, with `DEVICE_FAILED`.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Lock
 from time import perf_counter
 from types import TracebackType
 from typing import Self, TypeVar
@@ -22,7 +22,8 @@ from pipeline.errors import JobFailed
 from pipeline.gpu import selftest
 from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.infer import infer
-from pipeline.gpu.model import LoadedModel
+from pipeline.gpu.model import LoadedModel, ModelFacts
+from pipeline.gpu.residents import Residents
 from pipeline.gpu.shrink import within_memory
 from pipeline.telemetry import metrics
 from schemas.failures import FailureCode
@@ -39,10 +40,8 @@ class DeviceLane:
         self.profile = profile
         self.failed = asyncio.Event()
         """Set when the device is dead. Nothing revives it: the process should drain and exit non-zero."""
-        self._load = load
-        self._models: dict[str, LoadedModel] = {}
+        self._models = Residents(load, profile.model_bytes, partial(_reclaim, profile))
         self._closed_because: str | None = None
-        self._loading = Lock()
         self._threads = ThreadPoolExecutor(profile.launches, "device", partial(_own_device, profile))
 
     async def __aenter__(self) -> Self:
@@ -68,16 +67,26 @@ class DeviceLane:
         """The upscaled tiles, in the batch's order. Raises `JobFailed`. A cancelled call that waits is not launched."""
         return await self._in_thread(partial(self._launch, batch))
 
-    async def prepare(self, name: str) -> LoadedModel:
-        """Load a model, by the catalog's own name, before it is needed; or look it up. Raises `JobFailed`."""
-        if name in self._models:
+    async def prepare(self, key: str) -> ModelFacts:
+        """Load a model, by its variant's key, before it is needed; or look it up. Raises `JobFailed`."""
+        facts = self._models.facts(key)
+        if facts is not None:
             self._refuse_when_closed()
-            return self._models[name]
-        return await self._in_thread(partial(self._model, name))
+            return facts
+        return await self._in_thread(partial(self._facts, key))
+
+    def still(self, key: str, facts: ModelFacts) -> bool:
+        """Whether what was launched under this key since these facts were given had the weights that they name."""
+        return self._models.still(key, facts)
 
     async def self_test(self, name: str) -> None:
-        """Compute a known answer with a model of the catalog. A wrong one counts as a dead device."""
-        await self._in_thread(lambda: selftest.check(self._model(name), self.profile.device))
+        """Compute the known answer of a model of the catalog that has one. A wrong one counts as a dead device.
+
+        Raises `ValueError` for a model without one: that the device computes something tells nothing.
+        """
+        if not selftest.knows(name):
+            raise ValueError(f"{name}: no answer is known")
+        await self._in_thread(partial(self._check, name))
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         self._refuse_when_closed()
@@ -102,23 +111,35 @@ class DeviceLane:
         if self._closed_because:
             raise JobFailed(FailureCode.DEVICE_FAILED, self._closed_because)
 
-    def _model(self, name: str) -> LoadedModel:
-        with self._loading:
-            if name not in self._models:
-                self._models[name] = self._load(name)
-                log.info("model_loaded", model=name, weights_sha256=self._models[name].weights_sha256)
-            return self._models[name]
+    def _facts(self, key: str) -> ModelFacts:
+        with self._models.using(key) as model:
+            return model.facts
+
+    def _check(self, name: str) -> None:
+        with self._models.using(name) as model:
+            selftest.check(model, self.profile.device)
 
     def _launch(self, batch: TileBatch) -> list[TilePixels]:
-        model = self._model(batch.key.model)
-        started = perf_counter()
-        tiles = within_memory(lambda part: infer(model, part, self.profile.device), batch.tiles, model.spec)
-        name = model.spec.name
-        metrics.BATCH_SECONDS.labels(name).observe(perf_counter() - started)
-        metrics.BATCH_TILES.labels(name).observe(len(tiles))
-        metrics.BATCH_JOBS.labels(name).observe(batch.jobs)
-        metrics.TILES.labels(name).inc(len(tiles))
-        return tiles
+        with self._models.using(batch.key.model) as model:
+            started = perf_counter()
+            tiles = within_memory(lambda part: infer(model, part, self.profile.device), batch.tiles, model.spec)
+            _count(model.spec.name, batch, perf_counter() - started)
+            return tiles
+
+
+def _count(name: str, batch: TileBatch, seconds: float) -> None:
+    metrics.BATCH_SECONDS.labels(name).observe(seconds)
+    metrics.BATCH_TILES.labels(name).observe(len(batch.tiles))
+    metrics.BATCH_JOBS.labels(name).observe(batch.jobs)
+    metrics.TILES.labels(name).inc(len(batch.tiles))
+
+
+def _reclaim(profile: DeviceProfile) -> None:
+    """torch keeps what was freed for itself, where neither a larger launch nor another process finds it whole."""
+    if profile.device == "cuda":
+        torch.cuda.empty_cache()
+    elif profile.device == "mps":
+        torch.mps.empty_cache()
 
 
 def _own_device(profile: DeviceProfile) -> None:

@@ -1,8 +1,9 @@
 """Upstream's architectures behind one seam, and our fast forms of them: the same layers, run in a cheaper order.
 
-A network takes (n, 3, height, width) float32 in 0..1 and gives cells: (n, height, scale, width, scale, 3) float32,
-not clamped, whose reading order is that of the enlarged picture. Memory order may differ: whoever turns floats into
-bytes does so first and rearranges the bytes afterwards, which is a quarter of the traffic.
+A network takes (n, 3, height, width) float32 in 0..1, whose sides are multiples of the model's own, and gives cells:
+(n, height, scale, width, scale, 3) float32, not clamped, whose reading order is that of the enlarged picture. Memory
+order may differ: whoever turns floats into bytes does so first and rearranges the bytes afterwards, which is a quarter
+of the traffic.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ Network = Callable[[Tensor], Tensor]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 RESIDUAL_SCALE = 0.2
 LEAKY_SLOPE = 0.2
+UNSHUFFLES = {1: 4, 2: 2, 4: 1}
+"""By scale: RRDBNet always enlarges four times; for less it first folds squares of this side into channels."""
 
 
 def upstream_network(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> nn.Module:
@@ -51,6 +54,11 @@ def fast_network(spec: ModelSpec, tensors: Mapping[str, Tensor], device: str, pr
     return FastSRVGGNet(module, device, DTYPES[precision])
 
 
+def least_multiple(spec: ModelSpec) -> int:
+    """What a network of upstream's needs its windows' sides to be multiples of."""
+    return UNSHUFFLES[spec.scale] if isinstance(spec.architecture, RRDBShape) else 1
+
+
 def _placed(module: nn.Module, device: str, dtype: torch.dtype) -> nn.Module:
     # Channels last is what the fast convolutions of oneDNN and cuDNN read; NCHW costs 1.3 to 2 times as much.
     return module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
@@ -67,18 +75,19 @@ class FastRRDBNet:
         net: Any = module
         self._first: Any = _placed(deepcopy(net.conv_first), device, torch.float32)
         self._net: Any = _placed(net, device, dtype)
+        self._unshuffle = UNSHUFFLES[net.scale]
         self._dtype = dtype
 
     def __call__(self, pixels: Tensor) -> Tensor:
         net = self._net
-        first = self._first(pixels)
+        first = self._first(_folded(pixels, self._unshuffle))
         trunk = first
         for block in net.body:
             trunk = self._block(block, trunk)
         features = (first + net.conv_body(trunk.to(self._dtype))).to(self._dtype)
         features = _leaky(net.conv_up1(_doubled(features)))
         features = _leaky(net.conv_up2(_doubled(features)))
-        return _as_cells(net.conv_last(_leaky(net.conv_hr(features))), net.scale)
+        return as_cells(net.conv_last(_leaky(net.conv_hr(features))), net.scale)
 
     def _block(self, block: Any, trunk: Tensor) -> Tensor:
         inner = trunk
@@ -134,7 +143,14 @@ def _doubled(features: Tensor) -> Tensor:
     return functional.interpolate(features, scale_factor=2, mode="nearest")
 
 
-def _as_cells(picture: Tensor, side: int) -> Tensor:
+def _folded(pixels: Tensor, side: int) -> Tensor:
+    """Squares of `side` x `side` pixels become the channels of one."""
+    if side == 1:
+        return pixels
+    return functional.pixel_unshuffle(pixels, side).contiguous(memory_format=torch.channels_last)
+
+
+def as_cells(picture: Tensor, side: int) -> Tensor:
     """(n, 3, side * height, side * width) -> cells, without moving anything when it is channels last."""
     n, _, height, width = picture.shape
     rows = picture.permute(0, 2, 3, 1).float().contiguous()

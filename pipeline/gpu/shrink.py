@@ -57,17 +57,22 @@ def _attempt(launch: Launch, tiles: Sequence[TilePixels]) -> list[TilePixels] | 
     """None when out of memory. The exception ends here, and with it its frames' hold on the failed launch's tensors."""
     try:
         return launch(tiles)
-    except (MemoryError, torch.OutOfMemoryError):
-        return None
-    except RuntimeError as error:
-        if any(text in str(error) for text in _OUT_OF_MEMORY_TEXTS):
+    except Exception as error:
+        if is_out_of_memory(error):
             return None
         raise
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether this is an allocator saying that there is no memory left."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY_TEXTS)
+
+
 def _in_parts(launch: Launch, tile: TilePixels, spec: ModelSpec) -> TilePixels:
     height, width, channels = tile.shape
-    parts = list(product(halves(height, spec.pad), halves(width, spec.pad)))
+    parts = list(product(halves(height, spec.pad, spec.multiple), halves(width, spec.pad, spec.multiple)))
     if len(parts) == 1:
         raise JobFailed(
             FailureCode.DEVICE_OUT_OF_MEMORY,
@@ -83,10 +88,13 @@ def _in_parts(launch: Launch, tile: TilePixels, spec: ModelSpec) -> TilePixels:
     return whole
 
 
-def halves(length: int, pad: int) -> tuple[Part, ...]:
-    """Two parts of equal length that share `pad` on either side of the middle; one part when that saves too little."""
-    middle = length // 2
-    extent = length - middle + pad
+def halves(length: int, pad: int, multiple: int = 1) -> tuple[Part, ...]:
+    """Two parts of equal length that share at least `pad` on either side of the middle; one when that saves too little.
+
+    Where `length` is a multiple of `multiple`, so are the parts, the middle, and where they begin.
+    """
+    middle = length // 2 // multiple * multiple
+    extent = -(-(length - middle + pad) // multiple) * multiple
     if extent > length * WORTHWHILE:
         return (Part(0, length, 0, length),)
     return Part(0, extent, 0, middle), Part(length - extent, length, middle, length)

@@ -2,6 +2,9 @@
 
 All windows of one picture have one size, so that they share a batch with those of other pictures. A window near the
 border is shifted inwards; a picture smaller than a window is extended by reflection.
+
+A network may fold several pixels into one, or look at them in blocks. Its windows then begin and end between blocks, so
+that a block is the same in whichever window it lies; a picture that ends within one is extended by reflection.
 """
 
 from collections.abc import Sequence
@@ -52,17 +55,20 @@ class _Span:
     core_stop: int
 
 
-def plan(height: int, width: int, *, pad: int, sides: Sequence[int]) -> TilePlan:
+def plan(height: int, width: int, *, pad: int, sides: Sequence[int], multiple: int = 1) -> TilePlan:
     """Cover a picture of `height` x `width` with windows whose sides are taken from `sides`, wasting least.
 
-    Among the sides (ascending) the pair with the fewest window pixels in total wins, then the one with the fewest
-    windows. Raises `JobFailed` (invalid_options) when no side can cover an axis with `pad` pixels of context.
+    Sides are rounded down to multiples of `multiple`, `pad` is rounded up, and every window begins at a multiple. Among
+    the sides (ascending) the pair with the fewest window pixels in total wins, then the one with the fewest windows.
+    Raises `JobFailed` (invalid_options) when no side can cover an axis with `pad` pixels of context.
     """
+    pad = _up(pad, multiple)
+    sides = [max(side // multiple, 1) * multiple for side in sides]
     # The total is a product with one factor for each axis, so that each axis may choose alone.
-    window_height = _best_side(height, pad, sides)
-    window_width = _best_side(width, pad, sides)
-    rows = _spans(height, window_height, pad)
-    columns = _spans(width, window_width, pad)
+    window_height = _best_side(_up(height, multiple), pad, sides)
+    window_width = _best_side(_up(width, multiple), pad, sides)
+    rows = _spans(height, window_height, pad, multiple)
+    columns = _spans(width, window_width, pad, multiple)
     windows = tuple(
         Window(row.start, column.start, row.core_start, column.core_start, row.core_stop, column.core_stop)
         for row, column in product(rows, columns)
@@ -77,14 +83,19 @@ def cut(plane: Pixels, tiles: TilePlan) -> tuple[Pixels, ...]:
     """
     if plane.shape[:2] != (tiles.height, tiles.width):
         raise ValueError(f"plane: the plan is for {(tiles.height, tiles.width)}, got {plane.shape[:2]}")
-    if tiles.height < tiles.window_height:
-        plane = plane[_reflected(tiles.height, tiles.window_height)]
-    if tiles.width < tiles.window_width:
-        plane = plane[:, _reflected(tiles.width, tiles.window_width)]
-    return tuple(
-        plane[window.top : window.top + tiles.window_height, window.left : window.left + tiles.window_width]
-        for window in tiles.windows
-    )
+    return tuple(_cut(plane, window, tiles) for window in tiles.windows)
+
+
+def _cut(plane: Pixels, window: Window, tiles: TilePlan) -> Pixels:
+    rows = _indices(window.top, tiles.window_height, tiles.height)
+    columns = _indices(window.left, tiles.window_width, tiles.width)
+    return plane[rows][:, columns]
+
+
+def _indices(start: int, side: int, length: int) -> slice | npt.NDArray[np.intp]:
+    """Which rows or columns of a picture a window holds."""
+    stop = start + side
+    return slice(start, stop) if stop <= length else _reflected(length, stop)[start:]
 
 
 def _best_side(length: int, pad: int, sides: Sequence[int]) -> int:
@@ -108,15 +119,21 @@ def _count(length: int, side: int, pad: int) -> int:
     return 1 if length <= side else -(-(length - 2 * pad) // (side - 2 * pad))
 
 
-def _spans(length: int, side: int, pad: int) -> list[_Span]:
-    count = _count(length, side, pad)
-    starts = [index * (length - side) // (count - 1) for index in range(count)] if count > 1 else [0]
-    # Half of the overlap on either side: no neighbour's context is shorter than the other's by more than a pixel.
-    borders = [0, *((start + side + following) // 2 for start, following in pairwise(starts)), length]
+def _spans(length: int, side: int, pad: int, multiple: int) -> list[_Span]:
+    """Counted in blocks of `multiple` pixels, which `side` and `pad` are made of; the last may hang over the end."""
+    blocks, of_side = _up(length, multiple) // multiple, side // multiple
+    count = _count(blocks, of_side, pad // multiple)
+    starts = [index * (blocks - of_side) // (count - 1) for index in range(count)] if count > 1 else [0]
+    # Half of the overlap on either side: no neighbour's context is shorter than the other's by more than a block.
+    borders = [0, *((start + of_side + following) // 2 for start, following in pairwise(starts)), blocks]
     return [
-        _Span(start, core_start, core_stop)
+        _Span(start * multiple, core_start * multiple, min(core_stop * multiple, length))
         for start, (core_start, core_stop) in zip(starts, pairwise(borders), strict=True)
     ]
+
+
+def _up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
 
 
 def _reflected(length: int, target: int) -> npt.NDArray[np.intp]:

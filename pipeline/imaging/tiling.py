@@ -22,9 +22,12 @@ class Tiling:
     """(window_height, window_width, 3) each: the colour plane's, then the alpha plane's if it has one."""
 
 
-def divide(raster: Raster, *, pad: int, sides: Sequence[int]) -> Tiling:
-    """Cut every plane of `raster`. Raises `JobFailed` (invalid_options) when no side leaves a core beside `pad`."""
-    layout = plan(raster.height, raster.width, pad=pad, sides=sides)
+def divide(raster: Raster, *, pad: int, sides: Sequence[int], multiple: int = 1) -> Tiling:
+    """Cut every plane of `raster` into windows that begin and end at multiples of `multiple` pixels.
+
+    Raises `JobFailed` (invalid_options) when no side leaves a core beside `pad`.
+    """
+    layout = plan(raster.height, raster.width, pad=pad, sides=sides, multiple=multiple)
     return Tiling(raster, layout, tuple(tile for plane in planes.split(raster).all for tile in cut(plane, layout)))
 
 

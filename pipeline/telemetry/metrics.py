@@ -58,6 +58,18 @@ OUT_OF_MEMORY = Counter("upscale_device_out_of_memory_total", "Launches that ran
 # Tiles that came out as NaN and were computed again in fp32. Rising: this device should run fp32 or bf16.
 FP32_FALLBACKS = Counter("upscale_fp32_fallback_total", "Tiles recomputed in fp32 after a NaN.", ["model"])
 
+# Networks in memory, a denoising strength of its own counting as one. Falling and rising all day: see evictions.
+MODELS_RESIDENT = Gauge("upscale_models_resident", "Networks in memory.")
+# What their parameters take. At the budget with evictions: raise UPSCALE_DEVICE__MODEL_MEMORY_BYTES, or ask for fewer
+# models of one worker.
+MODELS_RESIDENT_BYTES = Gauge("upscale_models_resident_bytes", "Memory of the parameters of networks in memory.")
+# How often a network is loaded, and what the jobs that need it wait for it. A second or two each is usual.
+MODEL_LOAD_SECONDS = Histogram(
+    "upscale_model_load_duration_seconds", "Time to find, verify and place a network.", ["model"], buckets=SECONDS
+)
+# Networks that left for another. A steady rate: callers alternate between more networks than the budget holds.
+MODEL_EVICTIONS = Counter("upscale_model_evictions_total", "Networks that left memory for another.", ["model"])
+
 # Jobs handed on to be tried again later. A steady rate of one reason: look at the service that the reason names.
 RETRIES = Counter("upscale_retries_total", "Jobs handed to a retry topic.", ["reason", "tier"])
 # Records of retry topics held until they are due.

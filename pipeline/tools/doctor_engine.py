@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import catalog, models_folder, weights
+from pipeline.gpu import catalog, models_folder, selftest, weights
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import load
@@ -17,14 +17,15 @@ from schemas.failures import FailureCode
 
 
 def device(config: Settings) -> str:
-    """The device and what it computes in, after every model has given its known answer there. Raises `Ailing`."""
+    """The device and what it computes in, after every model with a known answer has given it there. Raises `Ailing`."""
     profile = choose(config.device, probe())
     try:
         asyncio.run(_self_test(profile, config))
     except JobFailed as error:
         raise Ailing(f"{profile.name}: {error}", _cure(error, profile.name)) from None
     threads = f"{profile.launches} launches of {profile.threads} threads"
-    return f"{profile.name}, {profile.precision}, {threads}; every network gives its known answer"
+    answered = ", ".join(spec.name for spec in _with_answer())
+    return f"{profile.name}, {profile.precision}, {threads}; known answers given by {answered}"
 
 
 def weights_found(config: Settings) -> str:
@@ -55,8 +56,12 @@ def _cure(error: JobFailed, device_name: str) -> str:
     return f"keep work away from {device_name}: it does not compute what it should"
 
 
+def _with_answer() -> tuple[ModelSpec, ...]:
+    return tuple(spec for spec in catalog.MODELS if selftest.knows(spec.name))
+
+
 async def _self_test(profile: DeviceProfile, config: Settings) -> None:
     folder = config.device.models_dir or weights.default_folder()
     async with DeviceLane(profile, partial(load, profile=profile, folder=folder)) as lane:
-        for spec in catalog.WITH_THE_INSTALL:
+        for spec in _with_answer():
             await lane.self_test(spec.name)

@@ -39,7 +39,7 @@ class Engine:
 
     async def _one(self, picture: Pixels, scale: float | None, places: asyncio.Semaphore) -> Pixels:
         async with places:
-            tiling = divide(Raster(picture), pad=self.pad, sides=self.sides)
+            tiling = divide(Raster(picture), pad=self.pad, sides=self.sides, multiple=self.spec.multiple)
             key = BatchKey(self.spec.name, tiling.plan.window_height, tiling.plan.window_width)
             tiles = await self.batcher.submit(TileWork(key, tiling.tiles, Lane.BULK, TENANT))
             native = self.spec.scale

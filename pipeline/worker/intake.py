@@ -9,6 +9,7 @@ import structlog
 from pipeline.errors import JobFailed
 from pipeline.gpu.catalog import Catalogue
 from pipeline.gpu.specs import ModelSpec, Purpose
+from pipeline.gpu.variant import Variant
 from pipeline.kafka.records import Position, Received
 from pipeline.kafka.retry import first_origin
 from pipeline.storage.objects import SourceRef
@@ -36,6 +37,11 @@ class Job:
     deadline: float | None
     """On the monotonic clock; after it the result is of no use."""
     timings: Timings = field(default_factory=Timings)
+
+    @property
+    def variant(self) -> Variant:
+        """The model at the denoising strength asked for."""
+        return Variant.asked(self.model, self.request.options.denoise_strength)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,7 @@ def _job(
     request: UpscaleRequested, received: Received, clocks: Clocks, sources: SourcePolicy, models: Catalogue
 ) -> Job:
     model = models.find(request.options.model, Purpose.UPSCALE)
+    Variant.asked(model, request.options.denoise_strength)
     if request.options.face_enhance:
         raise JobFailed(
             FailureCode.MODEL_NOT_AVAILABLE,

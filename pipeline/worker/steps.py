@@ -15,7 +15,7 @@ from pipeline.batching.batch import Batcher
 from pipeline.batching.work import BatchKey, TileBatch, TilePixels, TileWork
 from pipeline.errors import JobExpired, JobFailed, ShuttingDown
 from pipeline.gpu.lane import DeviceLane
-from pipeline.gpu.model import LoadedModel
+from pipeline.gpu.model import ModelFacts
 from pipeline.imaging.decode import Decoded
 from pipeline.imaging.encode import EncodedImage, encode
 from pipeline.imaging.passes import check_sizes, largest_source, sizes_of
@@ -39,6 +39,7 @@ from pipeline.worker.intake import Job
 from pipeline.worker.outcome import Done
 from pipeline.worker.upscale import Steps, upscale
 from schemas.events import Provenance
+from schemas.failures import FailureCode
 from schemas.options import MetadataPolicy
 from schemas.stages import Stage
 
@@ -84,7 +85,7 @@ async def do(job: Job, begun: Begun, rooms: Rooms) -> Done:
         raise JobExpired
     try:
         async with asyncio.timeout_at(job.deadline) as deadline, AsyncExitStack() as held:
-            model = await rooms.lane.prepare(job.model.name)
+            model = await rooms.lane.prepare(str(job.variant))
             stored = await _earlier(job, begun, rooms, model) or await upscale(job, _steps(job, rooms, model, held))
     except TimeoutError:
         if deadline.expired():
@@ -94,17 +95,17 @@ async def do(job: Job, begun: Begun, rooms: Rooms) -> Done:
         if rooms.lane.closed:
             raise ShuttingDown("the device stopped working") from error
         raise
-    return Done(stored, _provenance(model, rooms))
+    return Done(stored, _provenance(model))
 
 
-async def _earlier(job: Job, begun: Begun, rooms: Rooms, model: LoadedModel) -> StoredObject | None:
+async def _earlier(job: Job, begun: Begun, rooms: Rooms, model: ModelFacts) -> StoredObject | None:
     """What a worker that has died since had stored already: it need not be computed again."""
     if begun.starts == 1:
         return None
     return await rooms.store_breaker.call(lambda: find_result(rooms.store, _identity(job, model)))
 
 
-def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> Steps:
+def _steps(job: Job, rooms: Rooms, model: ModelFacts, held: AsyncExitStack) -> Steps:
     options, limits, tenant = job.request.options, rooms.limits, job.request.tenant
 
     async def fetch(ref: SourceRef) -> SourceBytes:
@@ -127,18 +128,22 @@ def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> 
     def cut(raster: Raster, sizes: Sequence[Size]) -> Tiling:
         check_sizes(sizes, options, max_pixels=limits.max_pixels, max_output_pixels=limits.max_output_pixels)
         pad = job.model.pad if options.tile_pad is None else options.tile_pad
-        return divide(raster, pad=pad, sides=sides_up_to(rooms.lane.profile.sides, options.tile_size))
+        sides = sides_up_to(rooms.lane.profile.sides, options.tile_size)
+        return divide(raster, pad=pad, sides=sides, multiple=job.model.multiple)
 
     async def infer(tiling: Tiling) -> Sequence[Pixels]:
         work = TileWork(
-            key=BatchKey(job.model.name, tiling.plan.window_height, tiling.plan.window_width),
+            key=BatchKey(str(job.variant), tiling.plan.window_height, tiling.plan.window_width),
             tiles=tiling.tiles,
             lane=job.lane,
             tenant=tenant,
             deadline=job.deadline,
             trace=get_current(),
         )
-        return await rooms.batcher.submit(work, on_progress=rooms.announcer.progress(job.request))
+        tiles = await rooms.batcher.submit(work, on_progress=rooms.announcer.progress(job.request))
+        if not rooms.lane.still(work.key.model, model):
+            raise JobFailed(FailureCode.INTERNAL, "the weights of the model were replaced while the job was upscaled")
+        return tiles
 
     async def store(image: EncodedImage, source: SourceFacts) -> StoredObject:
         identity = _identity(job, model)
@@ -168,7 +173,7 @@ def sides_up_to(sides: Sequence[int], largest: int | None) -> tuple[int, ...]:
     return tuple(side for side in sides if largest is None or side <= largest) or tuple(sides[:1])
 
 
-def _identity(job: Job, model: LoadedModel) -> ResultIdentity:
+def _identity(job: Job, model: ModelFacts) -> ResultIdentity:
     return ResultIdentity(
         tenant=job.request.tenant,
         job_id=job.request.job_id,
@@ -180,10 +185,10 @@ def _identity(job: Job, model: LoadedModel) -> ResultIdentity:
     )
 
 
-def _provenance(model: LoadedModel, rooms: Rooms) -> Provenance:
+def _provenance(model: ModelFacts) -> Provenance:
     return Provenance(
         model=model.spec.name,
         weights_sha256=model.weights_sha256,
-        precision=rooms.lane.profile.precision,
+        precision=model.precision,
         version=__version__,
     )

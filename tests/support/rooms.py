@@ -15,7 +15,7 @@ from pipeline.batching.batch import Batcher
 from pipeline.batching.work import TileBatch, TilePixels
 from pipeline.gpu import catalog
 from pipeline.gpu.lane import DeviceLane
-from pipeline.gpu.model import LoadedModel
+from pipeline.gpu.model import ModelFacts
 from pipeline.imaging.decode import Decoded
 from pipeline.imaging.raster import Raster
 from pipeline.kafka.records import Position
@@ -77,9 +77,14 @@ class ScriptedLane:
         self.profile = cpu_profile()
         self.failed = asyncio.Event()
         self.closed = False
+        self.prepared = self.launched = tiny_model().facts
+        """What a job is told of its model, and what its launches are made with."""
 
-    async def prepare(self, name: str) -> LoadedModel:
-        return tiny_model()
+    async def prepare(self, key: str) -> ModelFacts:
+        return self.prepared
+
+    def still(self, key: str, facts: ModelFacts) -> bool:
+        return facts == self.launched
 
     def die(self) -> None:
         self.closed = True

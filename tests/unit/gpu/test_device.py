@@ -1,5 +1,6 @@
 """Choosing the device and how it is fed."""
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -94,6 +95,40 @@ def test_batch_limit_is_the_tighter_of_tiles_and_pixels(side: int, limit: int) -
     profile = DeviceProfile("cpu", "cpu", "fp32", 1, (8,), max_batch_tiles=4, max_batch_pixels=2048)
 
     assert profile.batch_limit(side, side) == limit
+
+
+@pytest.mark.parametrize(
+    ("facts", "asked", "good", "runs"),
+    [
+        (NEW_GPU, "auto", ("fp32", "bf16", "fp16"), "bf16"),
+        (NEW_GPU, "auto", ("fp32",), "fp32"),
+        (NEW_GPU, "auto", ("fp32", "fp16"), "fp32"),
+        (NEW_GPU, "fp16", ("fp32", "bf16"), "bf16"),
+        (OLD_GPU, "auto", ("fp32", "bf16"), "fp32"),
+        (MAC, "auto", ("fp32", "bf16"), "fp32"),
+        (NEW_CPU, "auto", ("fp32", "bf16"), "bf16"),
+        (NEW_CPU, "fp32", ("fp32", "bf16"), "fp32"),
+    ],
+)
+def test_a_network_runs_in_the_best_precision_that_it_and_the_device_are_good_in(
+    facts: Facts, asked: Literal["auto", "fp32", "fp16"], good: tuple[Precision, ...], runs: Precision
+) -> None:
+    """Never in a wider one than need be, never in a 16-bit one that is not native, and never in more than was asked."""
+    assert choose(DeviceSettings(precision=asked), facts).precision_for(good) == runs
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (replace(NEW_GPU, memory_bytes=8 * GIB), 28 * GIB),
+        (replace(NEW_CPU, memory_bytes=20 * GIB), 4 * GIB),
+        (replace(MAC, memory_bytes=20 * GIB), 4 * GIB),
+    ],
+)
+def test_models_get_a_fifth_of_the_memory_their_parameters_lie_in(facts: Facts, expected: int) -> None:
+    """On a GPU its own; elsewhere the machine's. A setting wins."""
+    assert choose(DeviceSettings(), facts).model_bytes == expected
+    assert choose(DeviceSettings(model_memory_bytes=7), facts).model_bytes == 7
 
 
 def test_probe_tells_what_torch_has() -> None:

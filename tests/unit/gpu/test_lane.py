@@ -3,12 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from prometheus_client import REGISTRY
 
+from pipeline.batching.work import BatchKey
 from pipeline.errors import JobFailed
 from pipeline.gpu import selftest
 from pipeline.gpu.lane import DeviceLane
@@ -213,6 +215,31 @@ async def test_lane_does_no_work_for_a_waiter_who_has_left() -> None:
         await running
 
     assert gate.launches == 1
+
+
+async def test_lane_keeps_as_many_models_as_its_memory_holds() -> None:
+    """A variant is loaded once while there is room, and again after it left; facts are looked up without a launch."""
+    loaded: list[str] = []
+
+    def load(key: str) -> LoadedModel:
+        loaded.append(key)
+        return replace(tiny_model(), bytes=10)
+
+    async with DeviceLane(replace(cpu_profile(), model_bytes=20), load) as lane:
+        for key in ("a", "a@denoise=0.30", "a", "b", "a@denoise=0.30"):
+            facts = await lane.prepare(key)
+            assert lane.still(key, facts)
+        assert await lane.run(replace(batch_of(flat_tile(1)), key=BatchKey("b", 8, 8)))
+
+    assert loaded == ["a", "a@denoise=0.30", "b", "a@denoise=0.30"]
+
+
+async def test_lane_does_not_test_a_model_without_a_known_answer() -> None:
+    """It is said, and the device is not blamed for it."""
+    async with lane_with(repeating) as lane:
+        with pytest.raises(ValueError, match="no answer is known"):
+            await lane.self_test("imported")
+        assert not lane.failed.is_set()
 
 
 @pytest.mark.fault

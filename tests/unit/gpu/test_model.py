@@ -8,9 +8,13 @@ import pytest
 import torch
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import catalog
-from pipeline.gpu.model import load
+from pipeline.gpu import catalog, model
+from pipeline.gpu.interpolate import together
+from pipeline.gpu.model import load, load_spec
+from pipeline.gpu.specs import SRVGGShape
+from pipeline.gpu.variant import Variant
 from schemas.failures import FailureCode
+from tests.support import drawn
 from tests.support.networks import cpu_profile
 
 
@@ -34,6 +38,46 @@ def test_model_builds_its_exact_form_once_and_not_twice_for_float32(tmp_path: Pa
     assert low.exact() is not low.network
 
 
+def test_model_runs_in_the_best_precision_that_it_is_good_in(tmp_path: Path) -> None:
+    """Where the device's own is not good for it, in float32, and its facts say so."""
+    tiny = drawn.installed(replace(drawn.GENERAL, architecture=SRVGGShape(convs=1)), tmp_path)
+    profile = replace(cpu_profile(), precision="bf16")
+
+    good, exact_only = (
+        load_spec(spec, None, profile, tmp_path) for spec in (tiny, replace(tiny, precisions=("fp32",)))
+    )
+
+    assert (good.facts.precision, exact_only.facts.precision) == ("bf16", "fp32")
+    assert exact_only.exact() is exact_only.network
+    assert good.exact() is not good.network
+
+
+def test_model_is_charged_for_every_form_that_it_may_come_to_have(tmp_path: Path) -> None:
+    """In 16 bits also the float32 form, and on a CPU the parameters that this would be built from."""
+    tiny = drawn.installed(replace(drawn.GENERAL, architecture=SRVGGShape(convs=1)), tmp_path)
+    count = sum(tensor.numel() for tensor in drawn.drawn(tiny).values())
+
+    exact = load_spec(tiny, None, cpu_profile(), tmp_path)
+    low = load_spec(tiny, None, replace(cpu_profile(), precision="bf16"), tmp_path)
+
+    assert (exact.bytes, low.bytes) == (4 * count, (2 + 4 + 4) * count)
+
+
+def test_model_at_a_strength_is_loaded_by_its_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The key names model and strength; the weights are known by both files."""
+    spec = drawn.with_denoiser(replace(drawn.GENERAL, architecture=SRVGGShape(convs=1)), tmp_path)
+    monkeypatch.setattr(model, "MODELS", (spec,))
+
+    mixed = load(str(Variant.asked(spec, 0.3)), cpu_profile(), tmp_path)
+    own = load(str(Variant.asked(spec, None)), cpu_profile(), tmp_path)
+
+    assert own.weights_sha256 == spec.official.sha256
+    assert mixed.weights_sha256 == together([spec.official.sha256, spec.denoiser.sha256])
+    with torch.inference_mode():
+        pixels = torch.rand(1, 3, 4, 4)
+        assert not torch.allclose(mixed.network(pixels), own.network(pixels))
+
+
 def test_model_with_parameters_of_another_network_is_not_available(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -43,7 +87,7 @@ def test_model_with_parameters_of_another_network_is_not_available(
     torch.save({"params": {"other": torch.zeros(1)}}, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     pinned = replace(spec, official=replace(spec.official, sha256=digest))
-    monkeypatch.setattr(catalog, "find", lambda _: pinned)
+    monkeypatch.setattr(model, "MODELS", (pinned,))
 
     with pytest.raises(JobFailed) as caught:
         load("animevideov3", cpu_profile(), tmp_path)

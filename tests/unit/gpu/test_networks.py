@@ -9,11 +9,13 @@ from torch import Tensor
 
 from pipeline.gpu import catalog
 from pipeline.gpu.ncnn import DamagedModel
-from pipeline.gpu.networks import fast_network, upstream_network
+from pipeline.gpu.networks import fast_network, least_multiple, upstream_network
 from pipeline.gpu.specs import ModelSpec, RRDBShape, SRVGGShape
 from pipeline.gpu.upstream import RRDBNet, SRVGGNetCompact
 
 RRDB = replace(catalog.find("x4plus"), architecture=RRDBShape(blocks=2))
+X2 = replace(RRDB, scale=2, multiple=2)
+X1 = replace(RRDB, scale=1, multiple=4)
 SRVGG = replace(catalog.find("animevideov3"), architecture=SRVGGShape(convs=3))
 
 
@@ -22,7 +24,9 @@ def drawn(spec: ModelSpec) -> Mapping[str, Tensor]:
     torch.manual_seed(5)
     shape = spec.architecture
     module = (
-        RRDBNet(3, 3, num_block=shape.blocks) if isinstance(shape, RRDBShape) else SRVGGNetCompact(num_conv=shape.convs)
+        RRDBNet(3, 3, spec.scale, num_block=shape.blocks)
+        if isinstance(shape, RRDBShape)
+        else SRVGGNetCompact(num_conv=shape.convs)
     )
     return dict(module.state_dict())
 
@@ -48,7 +52,28 @@ def test_float32_form_gives_upstreams_numbers(spec: ModelSpec, size: tuple[int, 
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("spec", [RRDB, SRVGG], ids=["rrdb", "srvgg"])
+@pytest.mark.parametrize("spec", [X2, X1], ids=["x2", "x1"])
+@pytest.mark.parametrize("size", [(4, 4), (12, 8)])
+@torch.inference_mode()
+def test_folding_form_gives_upstreams_numbers(spec: ModelSpec, size: tuple[int, int]) -> None:
+    """The networks that fold pixels into channels first, at sides that are whole blocks."""
+    tensors = drawn(spec)
+    pixels = torch.rand(2, 3, *size)
+
+    ours = picture(fast_network(spec, tensors, "cpu", "fp32")(pixels))
+
+    assert ours.shape == (2, 3, spec.scale * size[0], spec.scale * size[1])
+    torch.testing.assert_close(ours, upstream_network(spec, tensors)(pixels), rtol=1e-4, atol=1e-5)
+
+
+def test_every_model_says_of_what_its_windows_sides_are_multiples() -> None:
+    """A window that cannot be folded would stop the device; the entry of a folding network must say so."""
+    assert [least_multiple(spec) for spec in (RRDB, X2, X1, SRVGG)] == [1, 2, 4, 1]
+    for spec in catalog.MODELS:
+        assert spec.multiple % least_multiple(spec) == 0
+
+
+@pytest.mark.parametrize("spec", [RRDB, SRVGG, X2], ids=["rrdb", "srvgg", "x2"])
 @torch.inference_mode()
 def test_sixteen_bit_form_stays_near_and_answers_in_float32(spec: ModelSpec) -> None:
     """Rounding inside the convolutions only: the answer is float32 and within a percent of the range."""

@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.batching.work import TilePixels
 from pipeline.errors import JobFailed
@@ -102,6 +104,19 @@ def test_halves_cover_a_side_once_with_context(length: int, pad: int) -> None:
     assert first.stop - first.start == second.stop - second.start < length
     assert first.stop - first.core_stop >= pad
     assert second.core_start - second.start >= pad
+
+
+@given(st.integers(1, 60), st.integers(0, 40), st.integers(1, 8))
+def test_halves_keep_a_networks_blocks_whole(blocks: int, pad: int, multiple: int) -> None:
+    """Parts of a window of whole blocks begin and end between blocks, cover it once, and keep their context."""
+    length = blocks * multiple
+    parts = halves(length, pad, multiple)
+
+    assert [part.core_start for part in parts] + [length] == [0, *(part.core_stop for part in parts)]
+    for part in parts:
+        assert (part.start % multiple, part.stop % multiple, part.core_stop % multiple) == (0, 0, 0)
+        assert part.start == 0 or part.core_start - part.start >= pad
+        assert part.stop == length or part.stop - part.core_stop >= pad
 
 
 @pytest.mark.parametrize(("length", "pad"), [(40, 11), (40, 20), (1, 0), (3, 1)])

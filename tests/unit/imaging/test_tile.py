@@ -69,6 +69,30 @@ def test_plan_names_the_limit_when_no_side_has_a_core() -> None:
     assert failed.value.details == {"field": "tile_size", "limit": 65, "value": 64}
 
 
+def test_plan_rounds_sides_down_and_context_up_to_whole_blocks() -> None:
+    """A side that is no multiple is not exceeded, and the context is never less than what was asked for."""
+    tiles = plan(300, 300, pad=9, sides=(95,), multiple=8)
+
+    assert (tiles.window_height, tiles.window_width) == (88, 88)
+    assert min(window.core_left - window.left for window in tiles.windows if window.left) >= 16
+
+
+def test_plan_keeps_one_block_where_the_side_is_less() -> None:
+    """A side of 1 is a side of 2 for a network that folds two pixels into one."""
+    assert plan(2, 2, pad=0, sides=(1,), multiple=2).window_height == 2
+
+
+def test_cut_extends_a_picture_that_ends_within_a_block() -> None:
+    """As upstream does for its x2 network: one more row and column, mirrored; only the last windows are copied."""
+    plane = make_pixels(41, 71)
+
+    tiles = cut(plane, plan(41, 71, pad=4, sides=(32,), multiple=2))
+
+    assert np.array_equal(tiles[-1][-1, :-1], plane[39, -31:])
+    assert np.array_equal(tiles[-1][:-1, -1], plane[-31:, 69])
+    assert np.shares_memory(tiles[0], plane)
+
+
 def test_cut_gives_views_when_nothing_is_extended() -> None:
     """No sample is copied for a picture that fills its windows."""
     plane = make_pixels(40, 70)

@@ -69,6 +69,12 @@ def test_every_spelling_of_a_model_is_the_same_model(model: str) -> None:
     assert job({**PLAIN, "options": {"model": model}}).model.name == "realesrgan-x4plus"
 
 
+def test_denoising_strength_of_a_model_without_the_choice_is_refused() -> None:
+    """At the door, by the field's name, before anything is fetched."""
+    error = refused(options={"denoise_strength": 0.5}).error
+    assert (error.code, error.details["field"]) == (FailureCode.INVALID_OPTIONS, "options.denoise_strength")
+
+
 @pytest.mark.parametrize("seconds", [90.0, 0.0, -3600.0])
 def test_deadline_is_the_requests_however_long_it_lay_in_the_stream(seconds: float) -> None:
     """It counts from the caller's clock, not from intake: what waited an hour has an hour less."""

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pipeline.batching.work import BatchKey
 from pipeline.errors import JobExpired, JobFailed, ShuttingDown
+from pipeline.gpu.catalog import find
 from pipeline.settings import ImageSettings
 from pipeline.worker.outcome import Done
 from pipeline.worker.steps import PIXEL_PATH, do, sides_up_to
 from schemas.events import UpscaleProgress
-from schemas.failures import FailureCode
+from schemas.failures import FAILURES, FailureCode
 from schemas.stages import Stage
 from tests.support.clock import run_virtual
 from tests.support.networks import NAME
@@ -153,6 +156,41 @@ def test_cancelled_job_gives_everything_back(stage: Stage) -> None:
     assert scene.cancelled == [("job-1", stage)]
     assert (scene.bytes[-1], scene.pixels[-1]) == (0, 0)
     assert scene.store.objects == {}
+
+
+def test_job_fails_when_its_model_was_loaded_again_from_other_weights() -> None:
+    """Its result would be stored under weights that did not make it. Another try has the new ones from the start."""
+    scene = ScriptedRooms({})
+    scene.lane.launched = replace(scene.lane.prepared, weights_sha256="1" * 64)
+
+    error = stopped(scene, one(scene))
+
+    assert isinstance(error, JobFailed)
+    assert FAILURES[error.code].retryable
+
+
+def test_job_runs_at_its_strength_and_in_windows_of_whole_blocks() -> None:
+    """Jobs of one strength share launches, and no window holds part of a network's block."""
+    choosing = replace(find(NAME), denoiser=find(NAME).official, multiple=8)
+    scene = ScriptedRooms({number: Script(side=5) for number in (1, 2)})
+
+    async def two() -> None:
+        async with scene.open() as rooms:
+            jobs = [
+                replace(make_job(number, denoise_strength=0.301, tile_size=32), model=choosing) for number in (1, 2)
+            ]
+            await asyncio.gather(*(do(job, BEGUN, rooms) for job in jobs))
+
+    run_virtual(two())
+    assert {batch.key for batch in scene.batches} == {BatchKey(f"{NAME}@denoise=0.30", 8, 8)}
+
+
+async def test_result_names_the_precision_that_its_network_ran_in() -> None:
+    """Which may be a wider one than the device's."""
+    scene = ScriptedRooms({})
+    scene.lane.prepared = scene.lane.launched = replace(scene.lane.prepared, precision="bf16")
+
+    assert (await one(scene)).provenance.precision == "bf16"
 
 
 async def test_result_too_large_is_refused_before_the_device_is_asked() -> None:
