@@ -3,23 +3,24 @@
 import re
 
 from pipeline.errors import JobFailed
+from pipeline.gpu.catalog_faces import FACE_MODELS
 from pipeline.gpu.catalog_upscalers import UPSCALERS
-from pipeline.gpu.specs import ModelSpec
+from pipeline.gpu.specs import ModelSpec, Purpose
 from schemas.failures import FailureCode
 
-MODELS: tuple[ModelSpec, ...] = UPSCALERS
+MODELS: tuple[ModelSpec, ...] = (*UPSCALERS, *FACE_MODELS)
 
 
-def find(name: str) -> ModelSpec:
-    """The model a caller means. Raises `JobFailed(MODEL_NOT_FOUND)`."""
+def find(name: str, purpose: Purpose | None = None, *, field: str = "model") -> ModelSpec:
+    """The model a caller means, of this purpose where one is named. Raises `JobFailed(MODEL_NOT_FOUND)` for `field`."""
     spec = _BY_NAME.get(_folded(name))
-    if spec is None:
-        known = ", ".join(spec.name for spec in MODELS)
+    if spec is None or purpose not in (None, spec.purpose):
+        known = ", ".join(spec.name for spec in MODELS if purpose in (None, spec.purpose))
         shown = name[:100]
         raise JobFailed(
             FailureCode.MODEL_NOT_FOUND,
-            f"model: must be one of {known}, got {shown!r}",
-            {"field": "model", "known": known, "value": shown},
+            f"{field}: must be one of {known}, got {shown!r}",
+            {"field": field, "known": known, "value": shown},
         )
     return spec
 

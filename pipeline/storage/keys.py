@@ -39,6 +39,11 @@ def result_key(identity: ResultIdentity) -> str:
     return f"{RESULTS}/{identity.tenant}/{identity.job_id}/{digest}.{options.output_format.extension}"
 
 
+def together(*digests: str) -> str:
+    """One digest for several networks that took part, in this order; that of a single one is its own."""
+    return digests[0] if len(digests) == 1 else sha256(" ".join(digests).encode()).hexdigest()
+
+
 def canonical_options(identity: ResultIdentity) -> dict[str, object]:
     """The options with every default written out and the model under its exact name."""
     return identity.options.model_copy(update={"model": identity.model}).model_dump(mode="json")

@@ -8,7 +8,7 @@ import structlog
 
 from pipeline.errors import JobFailed
 from pipeline.gpu.catalog import find
-from pipeline.gpu.specs import ModelSpec
+from pipeline.gpu.specs import ModelSpec, Purpose
 from pipeline.kafka.records import Position, Received
 from pipeline.kafka.retry import first_origin
 from pipeline.storage.objects import SourceRef
@@ -36,6 +36,8 @@ class Job:
     deadline: float | None
     """On the monotonic clock; after it the result is of no use."""
     timings: Timings = field(default_factory=Timings)
+    restorer: ModelSpec | None = None
+    """Of faces; None unless the request asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,9 @@ def _understood(received: Received, clocks: Clocks, sources: SourcePolicy) -> Jo
 
 
 def _job(request: UpscaleRequested, received: Received, clocks: Clocks, sources: SourcePolicy) -> Job:
-    model = find(request.options.model)
-    if request.options.face_enhance:
-        raise JobFailed(
-            FailureCode.MODEL_NOT_AVAILABLE,
-            "face_enhance: no face restoration weights are installed on this deployment",
-            {"field": "options.face_enhance"},
-        )
+    options = request.options
+    model = find(options.model, Purpose.UPSCALE)
+    restorer = find(options.faces.model, Purpose.FACE_RESTORE, field="faces.model") if options.face_enhance else None
     now = clocks.monotonic()
     deadline = None
     if request.deadline is not None:
@@ -106,6 +104,7 @@ def _job(request: UpscaleRequested, received: Received, clocks: Clocks, sources:
         request=request,
         source=parse(request.source, tenant=request.tenant, policy=sources),
         model=model,
+        restorer=restorer,
         lane=received.lane,
         position=received.position,
         started=now,

@@ -16,6 +16,7 @@ from pipeline.batching.work import BatchKey, TileBatch, TilePixels, TileWork
 from pipeline.errors import JobExpired, JobFailed, ShuttingDown
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel
+from pipeline.imaging.align import SIDE
 from pipeline.imaging.decode import Decoded
 from pipeline.imaging.encode import EncodedImage, check_output, encode
 from pipeline.imaging.raster import Pixels, Raster
@@ -25,7 +26,7 @@ from pipeline.settings import FetchSettings, ImageSettings
 from pipeline.storage.client import Store
 from pipeline.storage.fetch import Fetch
 from pipeline.storage.jobs import Begun
-from pipeline.storage.keys import ResultIdentity
+from pipeline.storage.keys import ResultIdentity, together
 from pipeline.storage.objects import SourceBytes, SourceFacts, SourceRef, StoredObject
 from pipeline.storage.store import find_result, store_result
 from pipeline.telemetry import metrics, tracing
@@ -34,11 +35,13 @@ from pipeline.worker.announce import Announcer
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.budget import Budget
 from pipeline.worker.decoder import DecoderPool
+from pipeline.worker.faces import FaceNetworks, FaceSteps, restore_faces
+from pipeline.worker.faces import prepare as prepare_faces
 from pipeline.worker.intake import Job
 from pipeline.worker.outcome import Done
-from pipeline.worker.upscale import Steps, upscale
+from pipeline.worker.upscale import RestoreFaces, Steps, upscale
 from schemas.events import Provenance
-from schemas.options import MetadataPolicy
+from schemas.options import FaceOrder, MetadataPolicy
 from schemas.stages import Stage
 
 PIXEL_PATH = "1"
@@ -67,6 +70,15 @@ class Rooms:
     limits: ImageSettings
 
 
+@dataclass(frozen=True, slots=True)
+class MadeBy:
+    """The networks of one job."""
+
+    model: LoadedModel
+    faces: FaceNetworks | None
+    """None unless the request asks for them."""
+
+
 async def launch(lane: DeviceLane, batch: TileBatch) -> list[TilePixels]:
     """One launch, timed as a stage and linked to the traces of all jobs in it."""
     with stage(Stage.INFER), tracing.batch_span(batch.key.model, len(batch.tiles), batch.traces):
@@ -83,8 +95,8 @@ async def do(job: Job, begun: Begun, rooms: Rooms) -> Done:
         raise JobExpired
     try:
         async with asyncio.timeout_at(job.deadline) as deadline, AsyncExitStack() as held:
-            model = await rooms.lane.prepare(job.model.name)
-            stored = await _earlier(job, begun, rooms, model) or await upscale(job, _steps(job, rooms, model, held))
+            made_by = await _made_by(job, rooms)
+            stored = await _earlier(job, begun, rooms, made_by) or await upscale(job, _steps(job, rooms, made_by, held))
     except TimeoutError:
         if deadline.expired():
             raise JobExpired from None
@@ -93,17 +105,24 @@ async def do(job: Job, begun: Begun, rooms: Rooms) -> Done:
         if rooms.lane.closed:
             raise ShuttingDown("the device stopped working") from error
         raise
-    return Done(stored, _provenance(model, rooms))
+    return Done(stored, _provenance(made_by, rooms))
 
 
-async def _earlier(job: Job, begun: Begun, rooms: Rooms, model: LoadedModel) -> StoredObject | None:
+async def _made_by(job: Job, rooms: Rooms) -> MadeBy:
+    """The networks of a job, each loaded once: what is missing is told before anything is fetched."""
+    model = await rooms.lane.prepare(job.model.name)
+    faces = await prepare_faces(job.restorer, rooms.lane) if job.restorer is not None else None
+    return MadeBy(model, faces)
+
+
+async def _earlier(job: Job, begun: Begun, rooms: Rooms, made_by: MadeBy) -> StoredObject | None:
     """What a worker that has died since had stored already: it need not be computed again."""
     if begun.starts == 1:
         return None
-    return await rooms.store_breaker.call(lambda: find_result(rooms.store, _identity(job, model)))
+    return await rooms.store_breaker.call(lambda: find_result(rooms.store, _identity(job, made_by)))
 
 
-def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> Steps:
+def _steps(job: Job, rooms: Rooms, made_by: MadeBy, held: AsyncExitStack) -> Steps:
     options, limits, tenant = job.request.options, rooms.limits, job.request.tenant
 
     async def fetch(ref: SourceRef) -> SourceBytes:
@@ -128,18 +147,11 @@ def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> 
         return divide(raster, pad=pad, sides=sides_up_to(rooms.lane.profile.sides, options.tile_size))
 
     async def infer(tiling: Tiling) -> Sequence[Pixels]:
-        work = TileWork(
-            key=BatchKey(job.model.name, tiling.plan.window_height, tiling.plan.window_width),
-            tiles=tiling.tiles,
-            lane=job.lane,
-            tenant=tenant,
-            deadline=job.deadline,
-            trace=get_current(),
-        )
-        return await rooms.batcher.submit(work, on_progress=rooms.announcer.progress(job.request))
+        key = BatchKey(job.model.name, tiling.plan.window_height, tiling.plan.window_width)
+        return await rooms.batcher.submit(_work(job, key, tiling.tiles), rooms.announcer.progress(job.request))
 
     async def store(image: EncodedImage, source: SourceFacts) -> StoredObject:
-        identity = _identity(job, model)
+        identity = _identity(job, made_by)
         return await rooms.store_breaker.call(
             lambda: store_result(rooms.store, image, source, identity, version=__version__)
         )
@@ -153,7 +165,26 @@ def _steps(job: Job, rooms: Rooms, model: LoadedModel, held: AsyncExitStack) -> 
         encode=partial(encode, output_format=options.output_format, quality=options.quality),
         store=store,
         off_loop=partial(_off_loop, rooms.threads),
+        faces_first=_faces(job, rooms, made_by, FaceOrder.BEFORE),
+        faces_last=_faces(job, rooms, made_by, FaceOrder.AFTER),
     )
+
+
+def _work(job: Job, key: BatchKey, tiles: tuple[TilePixels, ...]) -> TileWork:
+    """Tiles of a job, as urgent as it is."""
+    return TileWork(key, tiles, job.lane, job.request.tenant, job.deadline, get_current())
+
+
+def _faces(job: Job, rooms: Rooms, made_by: MadeBy, order: FaceOrder) -> RestoreFaces | None:
+    options, networks = job.request.options.faces, made_by.faces
+    if networks is None or options.order is not order:
+        return None
+
+    async def compute(model: str, crops: Sequence[Pixels]) -> Sequence[Pixels]:
+        return await rooms.batcher.submit(_work(job, BatchKey(model, SIDE, SIDE), tuple(crops)))
+
+    steps = FaceSteps(partial(rooms.lane.find_faces, networks.detector), compute, partial(_off_loop, rooms.threads))
+    return partial(restore_faces, networks=networks, options=options, steps=steps)
 
 
 async def _off_loop(threads: Executor, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -165,22 +196,25 @@ def sides_up_to(sides: Sequence[int], largest: int | None) -> tuple[int, ...]:
     return tuple(side for side in sides if largest is None or side <= largest) or tuple(sides[:1])
 
 
-def _identity(job: Job, model: LoadedModel) -> ResultIdentity:
+def _identity(job: Job, made_by: MadeBy) -> ResultIdentity:
+    model, faces = made_by.model, made_by.faces
     return ResultIdentity(
         tenant=job.request.tenant,
         job_id=job.request.job_id,
         source=job.request.source,
         options=job.request.options,
         model=model.spec.name,
-        weights_sha256=model.weights_sha256,
+        weights_sha256=together(model.weights_sha256, *(faces.weights.values() if faces else ())),
         pixel_path=PIXEL_PATH,
     )
 
 
-def _provenance(model: LoadedModel, rooms: Rooms) -> Provenance:
+def _provenance(made_by: MadeBy, rooms: Rooms) -> Provenance:
+    model, faces = made_by.model, made_by.faces
     return Provenance(
         model=model.spec.name,
         weights_sha256=model.weights_sha256,
         precision=rooms.lane.profile.precision,
         version=__version__,
+        face_weights_sha256=faces.weights if faces else {},
     )

@@ -17,6 +17,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+RestoreFaces = Callable[[Raster, Raster], Awaitable[Raster]]
+"""The source, and what became of it: that with the source's faces restored."""
+
+
 class OffLoop(Protocol):
     """Runs a plain function on another thread, so that the event loop never waits for pixels."""
 
@@ -36,6 +40,10 @@ class Steps:
     encode: Callable[[Raster], EncodedImage]
     store: Callable[[EncodedImage, SourceFacts], Awaitable[StoredObject]]
     off_loop: OffLoop
+    faces_first: RestoreFaces | None = None
+    """On the source, before it is cut. None unless the request asks for faces, in this order."""
+    faces_last: RestoreFaces | None = None
+    """On the upscaled picture."""
 
 
 async def upscale(job: Job, steps: Steps) -> StoredObject:
@@ -48,14 +56,23 @@ async def upscale(job: Job, steps: Steps) -> StoredObject:
     with stage(Stage.DECODE, timings):
         decoded = await steps.decode(source)
 
+    raster = decoded.raster
+    if steps.faces_first is not None:
+        with stage(Stage.FACE, timings):
+            raster = await steps.faces_first(raster, raster)
+
     with stage(Stage.TILE, timings):
-        tiling = await steps.off_loop(steps.divide, decoded.raster)
+        tiling = await steps.off_loop(steps.divide, raster)
 
     with stage(Stage.BATCH, timings):
         tiles = await steps.infer(tiling)
 
     with stage(Stage.STITCH, timings):
         raster = await steps.off_loop(steps.assemble, tiling, tiles)
+
+    if steps.faces_last is not None:
+        with stage(Stage.FACE, timings):
+            raster = await steps.faces_last(decoded.raster, raster)
 
     with stage(Stage.ENCODE, timings):
         image = await steps.off_loop(steps.encode, raster)

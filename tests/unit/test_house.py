@@ -25,13 +25,12 @@ STAGE_MODULES = {
     Stage.BATCH: "batching/batch.py",
     Stage.INFER: "gpu/infer.py",
     Stage.STITCH: "imaging/stitch.py",
+    Stage.FACE: "gpu/face.py",
     Stage.ENCODE: "imaging/encode.py",
     Stage.STORE: "storage/store.py",
     Stage.PUBLISH: "kafka/publish.py",
     Stage.DELIVER: "dispatcher/deliver.py",
 }
-STAGES_TO_COME = {Stage.FACE: "gpu/face.py"}
-"""Words that are already part of the contract; when the module exists it moves up."""
 DATA_PATH_ROOMS = ("storage", "imaging", "batching", "gpu", "kafka", "dispatcher")
 
 MOST_LINES = 300
