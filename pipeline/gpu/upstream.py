@@ -28,9 +28,10 @@ if _GONE not in sys.modules:
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from basicsr.archs.rrdbnet_arch import RRDBNet
-    from facexlib.detection import retinaface_utils
+    from facexlib.detection import init_detection_model, retinaface_utils
     from facexlib.detection.retinaface import RetinaFace
     from facexlib.parsing.parsenet import ParseNet
+    from facexlib.utils.face_restoration_helper import FaceRestoreHelper
     from gfpgan import GFPGANer
     from gfpgan.archs.gfpganv1_clean_arch import GFPGANv1Clean
     from gfpgan.archs.restoreformer_arch import RestoreFormer
@@ -43,7 +44,20 @@ with warnings.catch_warnings():
         _RETINAFACE_MOBILE = RetinaFace("mobile0.25", device="meta")
         _RESTOREFORMER = RestoreFormer()
 
-__all__ = ["FACE_NETWORKS", "GFPGANer", "RRDBNet", "RealESRGANer", "SRVGGNetCompact", "retinaface_utils"]
+__all__ = [
+    "FACE_NETWORKS",
+    "FaceRestoreHelper",
+    "GFPGANer",
+    "GFPGANv1Clean",
+    "ParseNet",
+    "RRDBNet",
+    "RealESRGANer",
+    "RestoreFormer",
+    "RetinaFace",
+    "SRVGGNetCompact",
+    "init_detection_model",
+    "retinaface_utils",
+]
 
 
 def _gfpgan() -> nn.Module:

@@ -48,14 +48,10 @@ def aligning(face: Face) -> Affine | None:
 
 def crop(raster: Raster, affine: Affine) -> Pixels:
     """The face that `affine` aligns, (512, 512, 3) in the dtype of `raster`, bilinear as upstream's."""
-    left, top, right, bottom = reached(inverted(affine), raster.width, raster.height)
-    part = planes.rgb(raster.pixels[top:bottom, left:right])
-    beside = tuple(int(sample) * (257 if raster.bit_depth == 16 else 1) for sample in BESIDE)
-    if part.size == 0:
-        return np.full((SIDE, SIDE, 3), beside, dtype=part.dtype)
-    own = moved(affine, left, top)
-    face = cv2.warpAffine(part, own, (SIDE, SIDE), borderMode=cv2.BORDER_CONSTANT, borderValue=beside)
-    return cast("Pixels", face)
+    beside = BESIDE * (np.iinfo(raster.pixels.dtype).max // 255)
+    border = (float(beside @ planes.LUMA),) if raster.is_grey else tuple(float(sample) for sample in beside)
+    face = cv2.warpAffine(raster.pixels, affine, (SIDE, SIDE), borderMode=cv2.BORDER_CONSTANT, borderValue=border)
+    return planes.rgb(cast("Pixels", face).reshape(SIDE, SIDE, -1))
 
 
 def inverted(affine: Affine) -> Affine:
@@ -71,10 +67,3 @@ def reached(affine: Affine, width: int, height: int) -> tuple[int, int, int, int
     left, top = (int(side) for side in np.clip(low, 0, (width, height)))
     right, bottom = (int(side) for side in np.clip(high, (left, top), (width, height)))
     return left, top, max(left, right), max(top, bottom)
-
-
-def moved(affine: Affine, left: int, top: int) -> Affine:
-    """`affine` for a picture that begins at `left` and `top` of the one it is for."""
-    result = affine.copy()
-    result[:, 2] += affine[:, :2] @ (left, top)
-    return result

@@ -88,10 +88,7 @@ def test_imports_run_downwards() -> None:
 def test_stage_names_exactly_one_module(stage: Stage) -> None:
     """`stage=stitch` in a log line is the file to open."""
     found = [f"{room}/{stage}.py" for room in DATA_PATH_ROOMS if (PIPELINE / room / f"{stage}.py").exists()]
-    if stage in STAGES_TO_COME:
-        assert found == [], f"{stage} has its module now: move it from STAGES_TO_COME to STAGE_MODULES"
-    else:
-        assert found == [STAGE_MODULES[stage]]
+    assert found == [STAGE_MODULES[stage]]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=PATHS)
