@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.storage.keys import ResultIdentity, result_key, upload_key
+from pipeline.storage.keys import ResultIdentity, result_key, together, upload_key
 from schemas.options import UpscaleOptions
 from tests.support.store import make_identity
 
@@ -45,6 +45,13 @@ def test_result_key_does_not_depend_on_how_options_are_spelt() -> None:
 def test_result_key_ends_in_the_usual_extension(name: str, extension: str) -> None:
     """People and file managers read the extension."""
     assert result_key(make_identity(output_format=name)).endswith(f".{extension}")
+
+
+def test_digest_of_several_networks_tells_which_and_in_which_order() -> None:
+    """One network keeps its own, so that what was stored before is still found."""
+    assert together("ab") == "ab"
+    assert len({together("ab", "cd"), together("cd", "ab"), together("ab", "cd", "ef"), "ab"}) == 4
+    assert len(together("ab", "cd")) == 64
 
 
 def test_upload_key_lies_under_its_tenant() -> None:
