@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pipeline.gpu import face_networks
-from pipeline.gpu.face_networks import face_network, priors, upstream_face_network
+from pipeline.gpu.face_networks import Parser, face_network, priors, upstream_face_network
 from pipeline.gpu.infer import infer
 from pipeline.gpu.ncnn import DamagedModel
 from pipeline.gpu.specs import FaceShape
@@ -72,6 +72,14 @@ def test_parser_says_yes_or_no_and_nothing_between() -> None:
     assert len(classes.unique()) > 3
     pasted = (~torch.isin(classes, torch.tensor([0, 14, 16, 17, 18]))).numpy() * np.uint8(255)
     np.testing.assert_array_equal(np.repeat(pasted[..., None], 3, axis=2), mask)
+
+
+def test_parser_pastes_the_classes_that_upstream_pastes() -> None:
+    """Of each of its 19 classes, by facexlib's table of colours."""
+    colours = [0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0, 255, 0, 0, 0]
+    net: Any = lambda _: (torch.eye(19).view(1, 19, 19, 1), None)  # noqa: E731
+    cells = Parser(net, torch.float32)(torch.zeros(1, 3, 19, 1))
+    assert [int(255 * value) for value in cells.view(19, 3)[:, 0]] == colours
 
 
 @pytest.mark.parametrize("kind", ["RetinaFace", "RetinaFace of MobileNet"])
