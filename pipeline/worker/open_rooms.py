@@ -18,7 +18,7 @@ from pipeline.worker.announce import Announcer
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.budget import Budget
 from pipeline.worker.decoder import DecoderPool
-from pipeline.worker.steps import Rooms, launch
+from pipeline.worker.rooms import Rooms, launch
 from schemas.options import DEFAULT_MODEL
 
 PIXEL_THREADS = 2

@@ -18,6 +18,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+RestoreFaces = Callable[[Raster, Raster], Awaitable[Raster]]
+"""The source, and what became of it: that with the source's faces restored."""
+
+
 class OffLoop(Protocol):
     """Runs a plain function on another thread, so that the event loop never waits for pixels."""
 
@@ -32,15 +36,18 @@ class Steps:
     decode: Callable[[SourceBytes], Awaitable[Decoded]]
     sizes: Callable[[Raster], Sequence[Size]]
     """The picture's size after each pass of the network: one, unless it is to run over its own result. The last is
-    the result's."""
-    divide: Callable[[Raster, Sequence[Size]], Tiling]
-    """Refuses any of the sizes before it cuts."""
+    the result's. Refuses what is too large before anything is computed."""
+    divide: Callable[[Raster], Tiling]
     infer: Callable[[Tiling], Awaitable[Sequence[Pixels]]]
     """Through the batcher; one upscaled tile for each tile, in order."""
     assemble: Callable[[Tiling, Sequence[Pixels], Size], Raster]
     encode: Callable[[Raster], EncodedImage]
     store: Callable[[EncodedImage, SourceFacts], Awaitable[StoredObject]]
     off_loop: OffLoop
+    faces_first: RestoreFaces | None = None
+    """On the source, before it is cut. None unless the request asks for faces, in this order."""
+    faces_last: RestoreFaces | None = None
+    """On the upscaled picture."""
 
 
 async def upscale(job: Job, steps: Steps) -> StoredObject:
@@ -54,15 +61,23 @@ async def upscale(job: Job, steps: Steps) -> StoredObject:
         decoded = await steps.decode(source)
 
     raster, sizes = decoded.raster, steps.sizes(decoded.raster)
+    if steps.faces_first is not None:
+        with stage(Stage.FACE, timings):
+            raster = await steps.faces_first(raster, raster)
+
     for size in sizes:
         with stage(Stage.TILE, timings):
-            tiling = await steps.off_loop(steps.divide, raster, sizes)
+            tiling = await steps.off_loop(steps.divide, raster)
 
         with stage(Stage.BATCH, timings):
             tiles = await steps.infer(tiling)
 
         with stage(Stage.STITCH, timings):
             raster = await steps.off_loop(steps.assemble, tiling, tiles, size)
+
+    if steps.faces_last is not None:
+        with stage(Stage.FACE, timings):
+            raster = await steps.faces_last(decoded.raster, raster)
 
     with stage(Stage.ENCODE, timings):
         image = await steps.off_loop(steps.encode, raster)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import JobExpired, JobFailed
 from pipeline.worker.outcome import Done
-from pipeline.worker.steps import Rooms, do
+from pipeline.worker.rooms import Rooms
+from pipeline.worker.steps import do
 from schemas.failures import FailureCode
 from schemas.stages import Stage
 from tests.support.clock import run_virtual

@@ -17,7 +17,8 @@ from pipeline.gpu import catalog
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import ModelFacts
 from pipeline.imaging.decode import Decoded
-from pipeline.imaging.raster import Raster
+from pipeline.imaging.faces import Face
+from pipeline.imaging.raster import Pixels, Raster
 from pipeline.kafka.records import Position
 from pipeline.settings import FetchSettings, ImageSettings, StoreSettings
 from pipeline.storage.client import S3, Store
@@ -28,7 +29,7 @@ from pipeline.worker.breaker import Breaker
 from pipeline.worker.budget import Budget
 from pipeline.worker.decoder import DecoderPool
 from pipeline.worker.intake import Job
-from pipeline.worker.steps import Rooms
+from pipeline.worker.rooms import Rooms
 from schemas.events import JobEvent, UpscaleRequested
 from schemas.failures import FailureCode
 from schemas.options import UpscaleOptions
@@ -40,6 +41,8 @@ SIDE = 4
 """Of a picture, pixels."""
 BEGUN = Begun(JobKey("acme", "job"), "version", starts=1)
 """A job that nobody has begun before."""
+FOR_FACES = ("gfpgan-v1.4", "parsenet")
+"""Networks that give back as much as they take."""
 MAX_BYTES = 100
 MAX_PIXELS = 50
 
@@ -67,7 +70,17 @@ def make_job(
         labels={"album": "7"},
     )
     position = Position(f"requests.{lane}", 0, number, epoch=1)
-    return Job(request, SourceRef("https", source), catalog.find(NAME), lane, position, started=0.0, deadline=deadline)
+    restorer = catalog.find(request.options.faces.model) if request.options.face_enhance else None
+    return Job(
+        request,
+        SourceRef("https", source),
+        catalog.find(NAME),
+        lane,
+        position,
+        started=0.0,
+        deadline=deadline,
+        restorer=restorer,
+    )
 
 
 class ScriptedLane:
@@ -79,12 +92,19 @@ class ScriptedLane:
         self.closed = False
         self.prepared = self.launched = tiny_model().facts
         """What a job is told of its model, and what its launches are made with."""
+        self.faces: tuple[Face, ...] = ()
+        """Those that it finds in every picture."""
+        self.looked_for_faces = 0
 
     async def prepare(self, key: str) -> ModelFacts:
         return self.prepared
 
     def still(self, key: str, facts: ModelFacts) -> bool:
         return facts == self.launched
+
+    async def find_faces(self, name: str, pixels: Pixels) -> tuple[Face, ...]:
+        self.looked_for_faces += 1
+        return self.faces
 
     def die(self) -> None:
         self.closed = True
@@ -171,7 +191,8 @@ class ScriptedRooms:
         self.batches.append(batch)
         for job in sorted({f"job-{tile[0, 0, 0]}" for tile in batch.tiles}):
             await self._act(job, Stage.INFER)
-        return [tile.repeat(SCALE, axis=0).repeat(SCALE, axis=1) for tile in batch.tiles]
+        scale = 1 if batch.key.model in FOR_FACES else SCALE
+        return [tile.repeat(scale, axis=0).repeat(scale, axis=1) for tile in batch.tiles]
 
     async def _say(self, event: JobEvent) -> None:
         self.announced.append(event)

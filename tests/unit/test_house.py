@@ -25,13 +25,12 @@ STAGE_MODULES = {
     Stage.BATCH: "batching/batch.py",
     Stage.INFER: "gpu/infer.py",
     Stage.STITCH: "imaging/stitch.py",
+    Stage.FACE: "gpu/face.py",
     Stage.ENCODE: "imaging/encode.py",
     Stage.STORE: "storage/store.py",
     Stage.PUBLISH: "kafka/publish.py",
     Stage.DELIVER: "dispatcher/deliver.py",
 }
-STAGES_TO_COME = {Stage.FACE: "gpu/face.py"}
-"""Words that are already part of the contract; when the module exists it moves up."""
 DATA_PATH_ROOMS = ("storage", "imaging", "batching", "gpu", "kafka", "dispatcher")
 
 MOST_LINES = 300
@@ -89,10 +88,7 @@ def test_imports_run_downwards() -> None:
 def test_stage_names_exactly_one_module(stage: Stage) -> None:
     """`stage=stitch` in a log line is the file to open."""
     found = [f"{room}/{stage}.py" for room in DATA_PATH_ROOMS if (PIPELINE / room / f"{stage}.py").exists()]
-    if stage in STAGES_TO_COME:
-        assert found == [], f"{stage} has its module now: move it from STAGES_TO_COME to STAGE_MODULES"
-    else:
-        assert found == [STAGE_MODULES[stage]]
+    assert found == [STAGE_MODULES[stage]]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=PATHS)

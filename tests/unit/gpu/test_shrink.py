@@ -123,3 +123,14 @@ def test_halves_keep_a_networks_blocks_whole(blocks: int, pad: int, multiple: in
 def test_halves_leave_a_side_that_would_not_shrink(length: int, pad: int) -> None:
     """Where context eats the saving there is one part: the whole."""
     assert [(part.start, part.stop) for part in halves(length, pad)] == [(0, length)]
+
+
+def test_crop_of_a_face_is_computed_whole_or_not_at_all() -> None:
+    """Half a face is none; a batch of crops is still halved."""
+    device = SmallDevice(64, torch.OutOfMemoryError("CUDA out of memory."))
+    spec = replace(catalog.find("gfpgan-v1.4"), pad=0)
+    tiles = [make_pixels(8, 8), make_pixels(8, 8)]
+    assert len(within_memory(device, tiles, spec)) == 2
+    with pytest.raises(JobFailed) as caught:
+        within_memory(device, [make_pixels(16, 16)], spec)
+    assert caught.value.code is FailureCode.DEVICE_OUT_OF_MEMORY

@@ -15,7 +15,7 @@ from pipeline.worker.intake import Clocks, Job, Refused, Undecodable, accept
 from schemas import codec
 from schemas.events import UpscaleRequested, UpscaleStarted, event_from
 from schemas.failures import FailureCode
-from schemas.options import DEFAULT_MODEL
+from schemas.options import DEFAULT_FACE_MODEL, DEFAULT_MODEL
 from schemas.topics import Lane
 from tests.support.requests import make_received
 
@@ -152,7 +152,6 @@ def test_event_of_ours_on_a_request_topic_is_parked() -> None:
         ({"deadline": "2026-01-01T12:00:00"}, FailureCode.INVALID_REQUEST, "deadline"),
         ({"deadline": 1767268800}, FailureCode.INVALID_REQUEST, "deadline"),
         ({"labels": {"a": "x" * 257}}, FailureCode.INVALID_REQUEST, "labels.a"),
-        ({"options": {"face_enhance": True}}, FailureCode.MODEL_NOT_AVAILABLE, "options.face_enhance"),
     ],
 )
 def test_request_that_breaks_a_rule_is_answered_with_code_and_field(
@@ -162,7 +161,31 @@ def test_request_that_breaks_a_rule_is_answered_with_code_and_field(
     found = refused(**fields)
     assert (found.error.code, found.error.details["field"]) == (code, field)
     assert (found.request.job_id, found.request.tenant) == ("cat-1", "zoo")
-    assert found.error.message.startswith(field.removeprefix("options.") if "face" in field else field)
+    assert found.error.message.startswith(field)
+
+
+def test_request_for_faces_names_the_network_that_restores_them() -> None:
+    """Under its exact name; without the wish for faces it is not even looked up."""
+    found = job({**PLAIN, "options": {"face_enhance": True, "faces": {"model": "GFPGAN_v1.4"}}})
+    assert found.restorer is not None
+    assert found.restorer.name == DEFAULT_FACE_MODEL
+    assert job({**PLAIN, "options": {"faces": {"model": "nobody"}}}).restorer is None
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"face_enhance": True, "faces": {"model": "realesrgan-x4plus"}}, "faces.model"),
+        ({"face_enhance": True, "faces": {"model": "parsenet"}}, "faces.model"),
+        ({"model": "gfpgan-v1.4"}, "model"),
+    ],
+)
+def test_network_of_another_trade_is_not_found(options: dict[str, object], field: str) -> None:
+    """One that restores faces cannot upscale, nor the other way round; the answer lists those that can."""
+    found = refused(options=options)
+    assert found.error.code is FailureCode.MODEL_NOT_FOUND
+    assert found.error.details["field"] == field
+    assert ("gfpgan-v1.3" in found.error.message) == (field == "faces.model")
 
 
 @pytest.mark.parametrize(

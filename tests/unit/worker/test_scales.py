@@ -22,7 +22,8 @@ from pipeline.imaging.raster import Pixels, Raster
 from pipeline.imaging.resize import resize
 from pipeline.settings import ImageSettings
 from pipeline.worker.decoder import DecoderPool
-from pipeline.worker.steps import Rooms, do
+from pipeline.worker.rooms import Rooms
+from pipeline.worker.steps import do
 from tests.support.networks import NAME, cpu_profile
 from tests.support.photographs import photograph
 from tests.support.rooms import BEGUN, ScriptedRooms, make_job

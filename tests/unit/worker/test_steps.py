@@ -17,8 +17,9 @@ from schemas.events import UpscaleProgress
 from schemas.failures import FAILURES, FailureCode
 from schemas.stages import Stage
 from tests.support.clock import run_virtual
+from tests.support.faces import make_face
 from tests.support.networks import NAME
-from tests.support.rooms import BEGUN, MAX_BYTES, MAX_PIXELS, SIDE, Script, ScriptedRooms, make_job
+from tests.support.rooms import BEGUN, FOR_FACES, MAX_BYTES, MAX_PIXELS, SIDE, Script, ScriptedRooms, make_job
 
 WAITING_STAGES = (Stage.FETCH, Stage.DECODE, Stage.INFER, Stage.STORE)
 """Those that take time outside our own threads."""
@@ -56,6 +57,32 @@ async def test_job_ends_as_an_object_and_the_names_of_what_made_it() -> None:
         "fp32",
     )
     assert PIXEL_PATH == "1"
+
+
+@pytest.mark.parametrize(("order", "models"), [("after", [NAME, *FOR_FACES]), ("before", [*FOR_FACES, NAME])])
+async def test_faces_are_restored_in_the_order_asked_for_by_launches_like_all_others(
+    order: str, models: list[str]
+) -> None:
+    """Through the batcher, under the job's own name; the networks that took part are told, and name the object."""
+    scene = ScriptedRooms({})
+    scene.lane.faces = (make_face(side=4),)
+    faces = {"order": order, "min_eye_distance": 0}
+    plain, done = await one(scene), await one(scene, face_enhance=True, faces=faces)
+    assert [batch.key.model for batch in scene.batches] == [NAME, *models]
+    assert [batch.key.height for batch in scene.batches if batch.key.model in FOR_FACES] == [512, 512]
+    assert sorted(done.provenance.face_weights_sha256) == ["gfpgan-v1.4", "parsenet", "retinaface-resnet50"]
+    assert plain.provenance.face_weights_sha256 == {}
+    assert done.stored.key != plain.stored.key
+
+
+async def test_picture_without_faces_and_job_without_the_wish_for_them_cost_no_launch() -> None:
+    """No face is no failure; and nobody looks for what was not asked for."""
+    scene = ScriptedRooms({})
+    await one(scene)
+    assert scene.lane.looked_for_faces == 0
+    await one(scene, face_enhance=True)
+    assert scene.lane.looked_for_faces == 1
+    assert [batch.key.model for batch in scene.batches] == [NAME, NAME]
 
 
 async def test_job_reserves_the_largest_source_and_picture_and_keeps_what_came() -> None:

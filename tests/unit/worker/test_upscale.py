@@ -1,6 +1,7 @@
 """Guarantees of pipeline.worker.upscale."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
@@ -73,7 +74,7 @@ class Path:
     def sizes(self, raster: Raster) -> Sequence[Size]:
         return self.planned or [target_size(raster.width, raster.height, 2.0)]
 
-    def divide(self, raster: Raster, sizes: Sequence[Size]) -> Tiling:
+    def divide(self, raster: Raster) -> Tiling:
         self.taken.append("divide")
         return divide(raster, pad=1, sides=(4, 8))
 
@@ -152,3 +153,25 @@ async def test_upscale_stores_nothing_when_a_step_fails() -> None:
     with pytest.raises(JobFailed, match="no memory"):
         await upscale(job(), path.steps())
     assert "store" not in path.taken
+
+
+@pytest.mark.parametrize("order", ["first", "last"])
+async def test_faces_are_a_step_where_they_are_asked_for(order: str) -> None:
+    """On the source before it is cut, or on the upscaled picture, whose faces are looked for in the source."""
+    path, work = Path(), job()
+    sizes: list[tuple[int, int]] = []
+
+    async def restore(source: Raster, picture: Raster) -> Raster:
+        path.taken.append("faces")
+        sizes.append((source.width, picture.width))
+        return Raster(np.zeros_like(picture.pixels))
+
+    steps = replace(path.steps(), **{f"faces_{order}": restore})
+    await upscale(work, steps)
+    expected = ["fetch", "decode", "divide", "infer", "assemble", "encode", "store"]
+    expected.insert(2 if order == "first" else 5, "faces")
+    assert path.taken == expected
+    assert sizes == [(7, 7 if order == "first" else 14)]
+    assert work.timings.seconds[Stage.FACE] > 0
+    assert path.result is not None
+    assert not path.result.pixels.any()
