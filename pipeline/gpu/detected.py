@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pipeline.gpu.networks import DTYPES, Network, as_cells
 from pipeline.gpu.specs import ModelSpec, Precision
+from pipeline.gpu.unsupported import UnsupportedNetwork
 
 with warnings.catch_warnings():
     # torch says once in a process that some networks call meshgrid in the old way. Said here, at import: the warning
@@ -27,10 +28,6 @@ with warnings.catch_warnings():
 CHANNELS = 3
 STATELESS = ("ESRGAN", "Compact", "SwinIR")
 """Architectures whose code was read: several threads may be in such a network at once. Any other is used by one."""
-
-
-class UnsupportedNetwork(ValueError):
-    """Parameters of a network that we cannot run. The message says why and holds nothing secret."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

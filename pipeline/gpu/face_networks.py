@@ -6,6 +6,7 @@ which have no order with channels last.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.gpu.ncnn import DamagedModel
 from pipeline.gpu.specs import FaceShape, Precision
+from pipeline.gpu.unsupported import UnsupportedNetwork
 from pipeline.gpu.upstream import FACE_NETWORKS, retinaface_utils
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -21,6 +23,8 @@ NOT_PASTED = (0, 14, 16, 17, 18)
 CLASSES = 19
 MOBILE_MARK = "body.stage1.0.0.weight"
 """A parameter that RetinaFace has on MobileNet only."""
+CODEFORMER = "CodeFormer"
+CODEFORMER_PACKAGE = "spandrel_extra_arches"
 MEAN_BGR = (104.0, 117.0, 123.0)
 """What RetinaFace has taken off its pixels, of 255."""
 
@@ -28,19 +32,35 @@ MEAN_BGR = (104.0, 117.0, 123.0)
 def upstream_face_network(shape: FaceShape, tensors: Mapping[str, Tensor]) -> nn.Module:
     """Upstream's class with these parameters, float32 on the CPU.
 
-    Raises `DamagedModel` when the keys differ, or when upstream has no such class.
+    Raises `DamagedModel` when the keys differ, `UnsupportedNetwork` when the class is not installed.
     """
     # Files that were saved from several devices at once name everything `module.`.
     named = {name.removeprefix("module."): value for name, value in tensors.items()}
+    if shape.network == CODEFORMER:
+        return _codeformer(named)
     mobile = shape.network == "RetinaFace" and MOBILE_MARK in named
-    build = FACE_NETWORKS.get(f"{shape.network} of MobileNet" if mobile else shape.network)
-    if build is None:
-        raise DamagedModel(f"{shape.network}: neither gfpgan nor facexlib has it")
+    build = FACE_NETWORKS[f"{shape.network} of MobileNet" if mobile else shape.network]
     with torch.device("meta"):
         module = build()
     try:
         module.load_state_dict(named, assign=True)
     except RuntimeError as error:
+        raise DamagedModel(f"parameters: {str(error)[:500]}") from error
+    return module.eval().requires_grad_(requires_grad=False)
+
+
+def _codeformer(tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Its code is under its licence too, so that it comes only with a package that an operator adds."""
+    try:
+        package = import_module(f"{CODEFORMER_PACKAGE}.architectures.CodeFormer")
+    except ModuleNotFoundError:
+        raise UnsupportedNetwork(
+            f"CodeFormer's code is not installed, for its licence forbids commercial use; who may use it installs the "
+            f"package {CODEFORMER_PACKAGE} beside this program"
+        ) from None
+    try:
+        module: nn.Module = package.CodeFormerArch().load(dict(tensors)).model
+    except (KeyError, RuntimeError) as error:
         raise DamagedModel(f"parameters: {str(error)[:500]}") from error
     return module.eval().requires_grad_(requires_grad=False)
 

@@ -10,11 +10,12 @@ from torch import Tensor
 from pipeline.errors import JobFailed
 from pipeline.gpu import interpolate, models_folder, weights
 from pipeline.gpu.catalog import MODELS, Catalogue
-from pipeline.gpu.detected import UnsupportedNetwork, detected_network
+from pipeline.gpu.detected import detected_network
 from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.ncnn import DamagedModel
 from pipeline.gpu.networks import DTYPES, Network, fast_network
 from pipeline.gpu.specs import DetectedShape, ModelSpec, Precision
+from pipeline.gpu.unsupported import UnsupportedNetwork
 from pipeline.gpu.variant import Variant
 from schemas.failures import FailureCode
 

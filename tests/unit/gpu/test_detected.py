@@ -15,11 +15,12 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from torch import Tensor
 
 from pipeline.errors import JobFailed
-from pipeline.gpu.detected import DetectedNetwork, UnsupportedNetwork, _turn, detected_network
+from pipeline.gpu.detected import DetectedNetwork, _turn, detected_network
 from pipeline.gpu.infer import infer
 from pipeline.gpu.model import load_spec
 from pipeline.gpu.networks import Network
 from pipeline.gpu.specs import ModelSpec
+from pipeline.gpu.unsupported import UnsupportedNetwork
 from schemas.failures import FailureCode
 from tests.support import drawn
 from tests.support.images import make_pixels

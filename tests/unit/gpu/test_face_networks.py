@@ -1,6 +1,7 @@
 """Guarantees of pipeline.gpu.face_networks; parity with upstream is in tests/parity/test_faces.py."""
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,18 @@ import torch
 from torch import nn
 
 from pipeline.gpu import face_networks
-from pipeline.gpu.face_networks import Parser, face_network, priors, upstream_face_network
+from pipeline.gpu.face_networks import (
+    CODEFORMER,
+    CODEFORMER_PACKAGE,
+    Parser,
+    face_network,
+    priors,
+    upstream_face_network,
+)
 from pipeline.gpu.infer import infer
 from pipeline.gpu.ncnn import DamagedModel
 from pipeline.gpu.specs import FaceShape
+from pipeline.gpu.unsupported import UnsupportedNetwork
 from pipeline.gpu.upstream import retinaface_utils
 from tests.support.errors_between import assert_within
 from tests.support.face_networks import loaded, narrow_gfpgan, narrow_parsenet, random_state
@@ -100,8 +109,14 @@ def test_priors_are_facexlibs(height: int, width: int) -> None:
     assert torch.equal(theirs, priors(config, height, width))
 
 
-@pytest.mark.parametrize("network", ["GFPGANv1Clean", "CodeFormer"])
-def test_file_of_another_network_is_refused(network: str) -> None:
-    """By name, before anything runs; so is a class that upstream has not."""
-    with pytest.raises(DamagedModel, match=r"parameters|neither"):
-        upstream_face_network(FaceShape(network), {"body.0.bias": torch.zeros(3)})
+def test_file_of_another_network_is_refused() -> None:
+    """By name, before anything runs."""
+    with pytest.raises(DamagedModel, match="parameters"):
+        upstream_face_network(FaceShape("GFPGANv1Clean"), {"body.0.bias": torch.zeros(3)})
+
+
+def test_codeformer_is_refused_without_the_package_that_has_its_code() -> None:
+    """It is none of our dependencies: whoever may use it brings it."""
+    assert find_spec(CODEFORMER_PACKAGE) is None
+    with pytest.raises(UnsupportedNetwork, match=f"who may use it installs the package {CODEFORMER_PACKAGE}"):
+        upstream_face_network(FaceShape(CODEFORMER), {"position_emb": torch.zeros(3)})
