@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import random
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
@@ -38,6 +39,9 @@ from schemas.topics import Topics, declare
 RECORDS_AT_ONCE = 200
 
 log = structlog.get_logger(__name__)
+
+COLLECT_AFTER = 20_000
+"""New objects before the garbage collector looks at them; Python's own is 700."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +92,7 @@ async def _run(config: Settings) -> Exit:
         )
         await opened.enter_async_context(batches)
         upkeep = Upkeep(database, say, config.telemetry.event_source, config.webhook.keep_seconds, time)
+        _spare_the_collector()
         return await serve(
             {
                 "taking events": lambda stopping: batches.run(intake.take, stopping),
@@ -98,6 +103,16 @@ async def _run(config: Settings) -> Exit:
             life,
             drain_seconds=config.webhook.drain_seconds,
         )
+
+
+def _spare_the_collector() -> None:
+    """What is there now stays for good, and is not to be gone through again and again.
+
+    Measured at 1,000 deliveries a second for a minute: the collector had 40 % of the event loop's thread before.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
 def _batches(config: Settings, topics: Topics, database: Database) -> Batches:

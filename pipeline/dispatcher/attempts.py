@@ -17,6 +17,9 @@ Keys = tuple[SigningKey, ...]
 
 PAUSE_SECONDS = 0.025
 """Between two claims, and between two writes: what comes meanwhile goes together."""
+REST_SECONDS = 0.2
+"""After a claim that found nothing, however much ends meanwhile: most deliveries are attempted as they are planned, and
+what is left for claims are retries, and what found no place."""
 IDLE_SECONDS = 0.5
 """Between two looks for what has fallen due, while nothing is planned here and nothing ends."""
 MOST_AT_ONCE = 500
@@ -90,9 +93,11 @@ class Attempts:
             while not stopping.is_set():
                 self._wake.clear()
                 await self._release()
-                if not await self._claim():
-                    await first_of(stopping, self._wake, seconds=IDLE_SECONDS)
-                await wait_until(stopping, PAUSE_SECONDS)
+                if await self._claim():
+                    await wait_until(stopping, PAUSE_SECONDS)
+                else:
+                    await wait_until(stopping, REST_SECONDS)
+                    await first_of(stopping, self._wake, seconds=IDLE_SECONDS - REST_SECONDS)
             self._stopping = True
             await asyncio.gather(*self._tasks)
             await self._record()
