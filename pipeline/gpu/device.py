@@ -1,7 +1,7 @@
 """Which device infers, in which precision, and how much it is given at a time."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -128,6 +128,11 @@ def choose(settings: DeviceSettings, facts: Facts) -> DeviceProfile:
         native_bf16=facts.cpu_bf16 if device == "cpu" else facts.cuda_bf16,
         model_bytes=settings.model_memory_bytes or _model_bytes(device, facts),
     )
+
+
+def alone(profile: DeviceProfile) -> DeviceProfile:
+    """The same device with one launch at a time, which has all of its threads."""
+    return replace(profile, threads=profile.threads * profile.launches, launches=1)
 
 
 def _device(settings: DeviceSettings, facts: Facts) -> Kind:

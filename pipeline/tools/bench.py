@@ -1,9 +1,9 @@
-"""`upscale bench engine|path|quality|webhooks`: speed beside peers, and what the networks make of photographs."""
+"""`upscale bench engine|path|quality|faces|webhooks`: speed beside peers, and what the networks make of photographs."""
 
 import argparse
 
 from pipeline.settings import Settings
-from pipeline.tools import bench_engine, bench_path, bench_quality, bench_webhooks
+from pipeline.tools import bench_engine, bench_faces, bench_path, bench_quality, bench_webhooks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench_quality.add_arguments(
         kinds.add_parser("quality", help="every network's PSNR, SSIM, sharpness and NIQE beside bicubic and upstream")
     )
+    bench_faces.add_arguments(kinds.add_parser("faces", help="crops of faces in one launch against one after another"))
     bench_webhooks.add_arguments(
         kinds.add_parser("webhooks", help="how soon receivers hear of an event, and what one that hangs costs")
     )
@@ -30,5 +31,7 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
             return bench_path.main(arguments, config)
         case "quality":
             return bench_quality.main(arguments, config)
+        case "faces":
+            return bench_faces.main(arguments, config)
         case _:
             return bench_webhooks.main(arguments, config)

@@ -1,0 +1,48 @@
+"""`upscale bench faces`, on a network that is quick."""
+
+import argparse
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import PipelineError
+from pipeline.gpu import catalog
+from pipeline.gpu.infer import infer
+from pipeline.gpu.untrained import untrained
+from pipeline.settings import Settings
+from pipeline.tools import bench_faces
+from tests.support.networks import constant, cpu_profile, tiny_model
+
+
+def bench(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    bench_faces.add_arguments(parser)
+    return bench_faces.main(parser.parse_args(words), Settings())
+
+
+def test_bench_shows_the_three_ways_beside_single_calls(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Single calls are the measure, so that they are 1.00 of themselves."""
+    monkeypatch.setattr(bench_faces, "loaded", lambda *_: tiny_model(constant(0.5)))
+    assert bench("--crops", "2", "--rounds", "2") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "model_loaded" not in line]
+    assert "2 crops of 512 x 512" in lines[0]
+    assert [line[:23].strip() for line in lines[1:]] == ["one after another", "in one launch", "as a worker takes them"]
+    assert "1.00 times (1.00 to 1.00)" in lines[1]
+
+
+def test_bench_refuses_a_network_that_restores_no_faces() -> None:
+    """By the argument's name."""
+    with pytest.raises(PipelineError, match="--model: must be one that restores faces, got realesrgan-x4plus"):
+        bench("--model", "x4plus")
+
+
+@torch.inference_mode()
+def test_untrained_network_computes_finite_pixels() -> None:
+    """In the layout of the published file; sums that overflow would be computed twice, and measured so."""
+    model = untrained(catalog.find("gfpgan-v1.4"), cpu_profile(), 1)
+    crop = np.full((512, 512, 3), 128, np.uint8)
+    assert infer(model, [crop], "cpu")[0].shape == crop.shape
+    assert bool(torch.isfinite(model.network(torch.rand(1, 3, 512, 512))).all())
