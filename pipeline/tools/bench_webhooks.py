@@ -13,11 +13,9 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
-from uuid import uuid4
 
 import aiohttp
 from pydantic import SecretStr
@@ -32,13 +30,9 @@ from pipeline.state import endpoints
 from pipeline.state.database import open_database
 from pipeline.state.endpoints import NewEndpoint
 from pipeline.telemetry.scrape import scrape, total
-from schemas import codec
-from schemas.codec import Message
-from schemas.events import Event, Provenance, ResultObject, UpscaleCompleted, event_from
-from schemas.options import OutputFormat
+from pipeline.tools.completions import say_completions
 from schemas.topics import Topics, declare
 
-TICK_SECONDS = 0.01
 BEHIND_SECONDS = 40.0
 """How long the last deliveries are waited for; those that hang take 30."""
 
@@ -124,7 +118,8 @@ async def _one(arguments: argparse.Namespace, folder: Path, config: Settings, ha
         tenants = await _register(local, port, arguments.endpoints, hanging)
         url = f"http://{LOOPBACK}:{dispatching.local.telemetry.port}/metrics"
         before = await _cpu(url)
-        asked = await _round(publisher, _topics(local).events.name, tenants, arguments)
+        topic, rate, seconds = _topics(local).events.name, arguments.rate, arguments.seconds
+        asked = await say_completions(publisher, topic, tenants, rate=rate, seconds=seconds)
         found = await _arrived(port)
         return judged(asked, found, await _cpu(url) - before)
 
@@ -164,24 +159,6 @@ async def _register(local: Settings, port: int, count: int, hanging: int) -> lis
     return tenants
 
 
-async def _round(publisher: Publisher, topic: str, tenants: Sequence[str], arguments: argparse.Namespace) -> int:
-    """Say events at a steady rate, in bursts of `TICK_SECONDS`; how many."""
-    rate: int = arguments.rate
-    asked, said = int(rate * arguments.seconds), 0
-    templates = {tenant: codec.encode(completion(tenant)) for tenant in tenants}
-    started, pending = time(), set[asyncio.Task[None]]()
-    while said < asked:
-        due = min(asked, int((time() - started) * rate) + 1)
-        for number in range(said, due):
-            task = asyncio.create_task(_say(publisher, topic, templates[tenants[number % len(tenants)]]))
-            pending.add(task)
-            task.add_done_callback(pending.discard)
-        said = due
-        await asyncio.sleep(TICK_SECONDS)
-    await asyncio.gather(*pending)
-    return asked
-
-
 async def _arrived(port: int) -> dict[str, list[float]]:
     """For each path how late its calls came, when no more come."""
     deadline, told = time() + BEHIND_SECONDS, dict[str, list[float]]()
@@ -205,34 +182,3 @@ def judged(asked: int, found: Mapping[str, Sequence[float]], cpu: float) -> Roun
 
 async def _cpu(url: str) -> float:
     return total(await scrape(url), "process_cpu_seconds_total")
-
-
-async def _say(publisher: Publisher, topic: str, template: Message) -> None:
-    """A copy of the event for a job of its own, now; cheap, for the processors are there for what is measured."""
-    job, now = str(uuid4()).encode(), datetime.now(UTC).isoformat().encode()
-    changed = {"ce_id": job, "ce_subject": job, "ce_partitionkey": job, "ce_time": now}
-    headers = tuple((name, changed.get(name, value)) for name, value in template.headers)
-    value = template.value.replace(template.key, job)
-    await publisher.send(topic, key=job, value=value, headers=headers)
-
-
-def completion(tenant: str) -> Event:
-    """The end of some job."""
-    job = str(uuid4())
-    data = UpscaleCompleted(
-        job_id=job,
-        tenant=tenant,
-        result=ResultObject(
-            url=f"s3://upscale/results/{tenant}/{job}/0.png",
-            sha256="0" * 64,
-            size=5_000_000,
-            format=OutputFormat.PNG,
-            width=2000,
-            height=2000,
-        ),
-        provenance=Provenance(model="bench", weights_sha256="0" * 64, precision="fp32", version="0"),
-        source_width=500,
-        source_height=500,
-        processing_seconds=1.0,
-    )
-    return event_from(data, source="/bench", time=datetime.now(UTC))
