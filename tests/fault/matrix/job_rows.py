@@ -77,6 +77,8 @@ async def handing_on(scene: Scene) -> None:
     async with flaky_source(content, refusals=1) as web:
         for number in range(30):
             await scene.ask(Source("acme", "", expected), source=f"{web.root}/{number}.png")
+            # Commits are to fall between: a worker that hands on too late loses only what it has committed.
+            await asyncio.sleep(0.1)
         with scene.run.fault("kill", recovery_seconds=RECOVERY_SECONDS, killed=victim.pid):
             await victim.ended()
         await scene.start(2)
