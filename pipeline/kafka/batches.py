@@ -30,10 +30,8 @@ log = structlog.get_logger(__name__)
 
 LINGER_SECONDS = 0.04
 """After a batch that was not full: what comes meanwhile is taken together."""
-FETCHING = {"max_partition_fetch_bytes": 1_048_576, "fetch_max_wait_ms": 50}
-"""The client asks a broker for one answer at a time, and only about partitions of which it holds nothing. When those
-are idle and the others are taken meanwhile, nothing comes for as long as the broker may wait: with the client's own
-500 ms a busy topic came in gusts, half a second late."""
+MAX_PARTITION_FETCH_BYTES = 1_048_576
+"""Events are taken at once and nothing is thrown away by pausing, unlike requests."""
 
 Places = Callable[[Collection[Partition]], Awaitable[Mapping[Partition, int]]]
 """The next offset of each partition that one is kept of. May raise `PipelineError` for what passes."""
@@ -135,7 +133,7 @@ class Batches:
                 await client.commit(ours)
 
     def _create(self, servers: list[str]) -> AIOKafkaConsumer:
-        options = consumer_options(self._settings) | FETCHING
+        options = consumer_options(self._settings) | {"max_partition_fetch_bytes": MAX_PARTITION_FETCH_BYTES}
         client = AIOKafkaConsumer(bootstrap_servers=servers, **options)
         self._assigned.client = client
         client.subscribe(self._topics, listener=self._assigned)

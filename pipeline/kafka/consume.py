@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.kafka.admin import administration
 from pipeline.kafka.commits import Commits, wait_until
-from pipeline.kafka.connection import connection_options, stop_bounded, unreachable
+from pipeline.kafka.connection import FETCH_WAIT_MS, connection_options, stop_bounded, unreachable
 from pipeline.kafka.handoff import Handoff
 from pipeline.kafka.join import join
 from pipeline.kafka.membership import Membership
@@ -39,6 +39,7 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
     - one assignor: with two, every join of aiokafka is two rebalances.
     - `rebalance_timeout_ms`: its default is the session timeout, which is not what a revocation is measured by.
     - `max_partition_fetch_bytes`: a pause throws away what was fetched, and requests are small.
+    - `fetch_max_wait_ms`: while a broker waits to answer about some partitions, the others are not asked about.
     - `metadata_max_age_ms`: new partitions and moved leaders are noticed within a minute.
     - `consumer_timeout_ms`: a resumed partition is fetched from again after at most this long.
     """
@@ -52,6 +53,7 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
         "rebalance_timeout_ms": settings.rebalance_timeout_ms,
         "max_poll_interval_ms": settings.max_poll_interval_ms,
         "max_partition_fetch_bytes": 262_144,
+        "fetch_max_wait_ms": FETCH_WAIT_MS,
         "metadata_max_age_ms": 60_000,
         "consumer_timeout_ms": 50,
     }

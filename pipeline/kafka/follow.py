@@ -8,7 +8,7 @@ from typing import Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.kafka.admin import administration, translated
-from pipeline.kafka.connection import answering_servers, connect, connection_options, stop_bounded
+from pipeline.kafka.connection import FETCH_WAIT_MS, answering_servers, connect, connection_options, stop_bounded
 from pipeline.kafka.ends import end_offsets
 from pipeline.settings import KafkaSettings
 
@@ -49,6 +49,7 @@ async def follow(settings: KafkaSettings, topic: str, *, from_start: bool = Fals
     consumer = AIOKafkaConsumer(
         bootstrap_servers=await answering_servers(settings),
         **connection_options(settings),
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )

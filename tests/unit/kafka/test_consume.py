@@ -48,6 +48,12 @@ def test_little_is_fetched_at_a_time() -> None:
     assert OPTIONS["max_partition_fetch_bytes"] == 262_144
 
 
+def test_a_record_does_not_wait_for_other_partitions_to_have_one() -> None:
+    """Of those that it holds nothing of, aiokafka asks once and waits; what follows meanwhile in the one that it has
+    just read comes after that."""
+    assert OPTIONS["fetch_max_wait_ms"] <= 50
+
+
 def test_members_are_dynamic() -> None:
     """Static membership is half built in aiokafka: a dead member would keep its partitions."""
     assert "group_instance_id" not in OPTIONS
