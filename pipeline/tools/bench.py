@@ -2,6 +2,7 @@
 
 import argparse
 
+from pipeline.gpu.allocator import keep_freed_memory
 from pipeline.settings import Settings
 from pipeline.tools import bench_engine, bench_faces, bench_path, bench_quality, bench_webhooks
 
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Exit code 0 when the measurement was made; it never judges."""
+    keep_freed_memory()  # as a worker does
     match arguments.kind:
         case "engine":
             return bench_engine.main(arguments, config)

@@ -16,6 +16,7 @@ import structlog
 from pipeline import __version__
 from pipeline.errors import PipelineError
 from pipeline.gpu import models_folder
+from pipeline.gpu.allocator import keep_freed_memory
 from pipeline.gpu.catalog import catalogue
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
@@ -73,6 +74,7 @@ def _nothing_around(ports: Ports) -> Ports:
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Run until a signal says stop; returns one of `Exit`. Raises `PipelineError` when it cannot start."""
     del arguments
+    keep_freed_memory()
     profile = choose(config.device, probe())
     folder = _models_dir(config)
     return run(config, profile, partial(load, profile=profile, folder=folder))
