@@ -23,4 +23,5 @@ def keep_freed_memory() -> bool:
         return False
     # One heap for all threads: those of others end at 64 MiB, and what is larger is mapped all the same.
     wanted = {_ARENA_MAX: 1, _MMAP_THRESHOLD: MAPPED_FROM_BYTES, _TRIM_THRESHOLD: KEPT_BYTES}
-    return all([mallopt(name, value) for name, value in wanted.items()])
+    taken = [mallopt(name, value) for name, value in wanted.items()]
+    return all(taken)

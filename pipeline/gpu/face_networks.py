@@ -1,8 +1,7 @@
 """The networks for faces behind the seam of `networks.py`, and the one that finds them, which has a seam of its own.
 
 Those that restore and the one that parses take crops and give cells with a side of 1, so that crops of all pictures in
-flight share launches as tiles do. They stay in NCHW: GFPGAN's modulated convolutions have weights of five dimensions,
-which have no order with channels last.
+flight share launches as tiles do.
 """
 
 from collections.abc import Mapping
@@ -12,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.gpu.modulated import with_shared_weights
 from pipeline.gpu.ncnn import DamagedModel
 from pipeline.gpu.specs import FaceShape, Precision
 from pipeline.gpu.unsupported import UnsupportedNetwork
-from pipeline.gpu.upstream import FACE_NETWORKS, retinaface_utils
+from pipeline.gpu.upstream import FACE_NETWORKS, GFPGANv1Clean, retinaface_utils
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 NOT_PASTED = (0, 14, 16, 17, 18)
@@ -72,6 +72,9 @@ def face_network(
     module = upstream_face_network(shape, tensors).to(device)
     if shape.network == "RetinaFace":
         return Detector(module)
+    if isinstance(module, GFPGANv1Clean):
+        module = with_shared_weights(module)
+    module = module.to(memory_format=torch.channels_last)
     return (Parser if shape.network == "ParseNet" else Restorer)(module, DTYPES[precision])
 
 
@@ -159,8 +162,8 @@ def _computing(pixels: Tensor, dtype: torch.dtype) -> torch.autocast:
 
 
 def _centred(pixels: Tensor) -> Tensor:
-    """-1..1, and in the order of memory that GFPGAN's views need."""
-    return pixels.mul(2).sub_(1).contiguous()
+    """-1..1, channels last."""
+    return pixels.mul(2).sub_(1).contiguous(memory_format=torch.channels_last)
 
 
 def _as_cells(faces: Tensor) -> Tensor:

@@ -1,10 +1,13 @@
 """A face network with parameters that nobody trained: it computes as much as the published one, and nothing of use."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
+from pipeline.batching.work import TilePixels
 from pipeline.gpu.device import DeviceProfile
-from pipeline.gpu.face_networks import face_network
+from pipeline.gpu.face_networks import face_network, upstream_face_network
 from pipeline.gpu.model import LoadedModel
 from pipeline.gpu.specs import FaceShape, ModelSpec
 from pipeline.gpu.upstream import FACE_NETWORKS
@@ -15,15 +18,41 @@ def untrained(spec: ModelSpec, profile: DeviceProfile, seed: int) -> LoadedModel
 
     Raises `ValueError` for a model that is none of upstream's face networks.
     """
+    shape = _shape(spec)
+    precision = profile.precision_for(spec.precisions)
+    network = face_network(shape, _parameters(shape, seed), profile.device, precision)
+    return LoadedModel(spec, "untrained", network, lambda: network, precision)
+
+
+def untrained_upstream(spec: ModelSpec, profile: DeviceProfile, seed: int) -> Callable[[Sequence[TilePixels]], None]:
+    """Upstream's own class with the same parameters, as GFPGANer runs it: float32, one crop after the other.
+
+    What it gives takes crops of (512, 512, 3) uint8, and blocks. Raises `ValueError` as `untrained` does.
+    """
+    shape = _shape(spec)
+    network = upstream_face_network(shape, _parameters(shape, seed)).to(profile.device)
+
+    @torch.inference_mode()
+    def run(crops: Sequence[TilePixels]) -> None:
+        torch.set_num_threads(profile.threads)
+        for crop in crops:
+            pixels = torch.from_numpy(crop).to(profile.device).permute(2, 0, 1).unsqueeze(0).div(127.5).sub(1)
+            network(pixels.contiguous(), return_rgb=False)[0].cpu()
+
+    return run
+
+
+def _shape(spec: ModelSpec) -> FaceShape:
     if not isinstance(spec.architecture, FaceShape) or spec.architecture.network not in FACE_NETWORKS:
         raise ValueError(f"{spec.name}: must be a face network of upstream")
+    return spec.architecture
+
+
+def _parameters(shape: FaceShape, seed: int) -> dict[str, Tensor]:
     with torch.device("meta"):
-        shapes = FACE_NETWORKS[spec.architecture.network]().state_dict()
+        shapes = FACE_NETWORKS[shape.network]().state_dict()
     chance = torch.Generator().manual_seed(seed)
-    tensors = {name: _drawn(value, chance) for name, value in shapes.items()}
-    precision = profile.precision_for(spec.precisions)
-    network = face_network(spec.architecture, tensors, profile.device, precision)
-    return LoadedModel(spec, "untrained", network, lambda: network, precision)
+    return {name: _drawn(value, chance) for name, value in shapes.items()}
 
 
 def _drawn(like: Tensor, chance: torch.Generator) -> Tensor:

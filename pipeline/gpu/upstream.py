@@ -36,6 +36,7 @@ with warnings.catch_warnings():
     from gfpgan import GFPGANer
     from gfpgan.archs.gfpganv1_clean_arch import GFPGANv1Clean
     from gfpgan.archs.restoreformer_arch import RestoreFormer
+    from gfpgan.archs.stylegan2_clean_arch import ModulatedConv2d
     from realesrgan import RealESRGANer
     from realesrgan.archs.srvgg_arch import SRVGGNetCompact
 
@@ -50,6 +51,7 @@ __all__ = [
     "FaceRestoreHelper",
     "GFPGANer",
     "GFPGANv1Clean",
+    "ModulatedConv2d",
     "ParseNet",
     "RRDBNet",
     "RealESRGANer",

@@ -1,6 +1,7 @@
-"""`upscale bench faces`: crops of faces in one launch, one after another, and as a worker takes them.
+"""`upscale bench faces`: crops of faces by upstream's network, and by ours one after another, in one launch, and as a
+worker takes them.
 
-The network has the published weights where they are here, and otherwise drawn ones: they compute as long. The three
+The network has the published weights where they are here, and otherwise drawn ones: they compute as long. The
 ways go round in random order: read the ratios, not the seconds.
 """
 
@@ -24,13 +25,14 @@ from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel, load_spec
 from pipeline.gpu.specs import ModelSpec, Purpose
 from pipeline.gpu.standing import Place, standing
-from pipeline.gpu.untrained import untrained
+from pipeline.gpu.untrained import untrained, untrained_upstream
 from pipeline.imaging.align import SIDE
 from pipeline.settings import Settings
 from schemas.options import DEFAULT_FACE_MODEL
 from schemas.topics import Lane
 
 SEED = 1
+UPSTREAM = "upstream's network"
 ONE_BY_ONE, TOGETHER, AS_A_WORKER = "one after another", "in one launch", "as a worker takes them"
 
 Way = Callable[[], Awaitable[object]]
@@ -93,6 +95,7 @@ async def _measure(
                 await lane.run(TileBatch(key, (face,), 1))
 
         ways: dict[str, Way] = {
+            UPSTREAM: partial(asyncio.to_thread, untrained_upstream(model.spec, whole, SEED), faces),
             ONE_BY_ONE: one_by_one,
             TOGETHER: partial(lane.run, TileBatch(key, faces, 1)),
             AS_A_WORKER: lambda: batcher.submit(TileWork(key, faces, Lane.INTERACTIVE, "bench")),

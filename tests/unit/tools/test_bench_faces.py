@@ -9,7 +9,7 @@ import torch
 from pipeline.errors import PipelineError
 from pipeline.gpu import catalog
 from pipeline.gpu.infer import infer
-from pipeline.gpu.untrained import untrained
+from pipeline.gpu.untrained import untrained, untrained_upstream
 from pipeline.settings import Settings
 from pipeline.tools import bench_faces
 from tests.support.networks import constant, cpu_profile, tiny_model
@@ -21,16 +21,25 @@ def bench(*words: str) -> int:
     return bench_faces.main(parser.parse_args(words), Settings())
 
 
-def test_bench_shows_the_three_ways_beside_single_calls(
+def test_bench_shows_each_way_beside_single_calls(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Single calls are the measure, so that they are 1.00 of themselves."""
     monkeypatch.setattr(bench_faces, "loaded", lambda *_: tiny_model(constant(0.5)))
+    monkeypatch.setattr(bench_faces, "untrained_upstream", lambda *_: len)
     assert bench("--crops", "2", "--rounds", "2") == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "model_loaded" not in line]
     assert "2 crops of 512 x 512" in lines[0]
-    assert [line[:23].strip() for line in lines[1:]] == ["one after another", "in one launch", "as a worker takes them"]
-    assert "1.00 times (1.00 to 1.00)" in lines[1]
+    ways = ["upstream's network", "one after another", "in one launch", "as a worker takes them"]
+    assert [line[:23].strip() for line in lines[1:]] == ways
+    assert "1.00 times (1.00 to 1.00)" in lines[2]
+
+
+@torch.inference_mode()
+def test_upstreams_network_takes_the_same_crops() -> None:
+    """Beside which ours is measured."""
+    crop = np.full((512, 512, 3), 128, np.uint8)
+    untrained_upstream(catalog.find("gfpgan-v1.4"), cpu_profile(), 1)([crop])
 
 
 def test_bench_refuses_a_network_that_restores_no_faces() -> None:
