@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from pipeline.gpu.catalog import MODELS
-from pipeline.gpu.specs import CarriedWeights, ModelSpec, OfficialWeights, PackagedOnnx, Purpose
+from pipeline.gpu.models.catalog import MODELS
+from pipeline.gpu.models.specs import CarriedWeights, ModelSpec, OfficialWeights, PackagedOnnx, Purpose
 from pipeline.tools.photographs import SUBJECTS
 from pipeline.tools.quality import Report, cells
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from pipeline.gpu.memory import machine_bytes
-from pipeline.gpu.specs import Precision
+from pipeline.gpu.models.specs import Precision
 from pipeline.settings import DeviceSettings, InvalidSettings
 from pipeline.variables import variable
 

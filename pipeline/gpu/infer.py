@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.batching.work import TilePixels
 from pipeline.errors import JobFailed
 from pipeline.gpu.model import LoadedModel
-from pipeline.gpu.networks import Network
+from pipeline.gpu.networks.upscalers import Network
 from pipeline.telemetry import metrics
 from schemas.failures import FailureCode
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from torch import Tensor
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import interpolate, models_folder, weights
-from pipeline.gpu.catalog import MODELS, Catalogue
-from pipeline.gpu.detected import detected_network
 from pipeline.gpu.device import DeviceProfile
-from pipeline.gpu.ncnn import DamagedModel
-from pipeline.gpu.networks import DTYPES, Network, fast_network
-from pipeline.gpu.specs import DetectedShape, ModelSpec, Precision
-from pipeline.gpu.unsupported import UnsupportedNetwork
-from pipeline.gpu.variant import Variant
+from pipeline.gpu.models import interpolate, models_folder, weights
+from pipeline.gpu.models.catalog import MODELS, Catalogue
+from pipeline.gpu.models.ncnn import DamagedModel
+from pipeline.gpu.models.specs import DetectedShape, ModelSpec, Precision
+from pipeline.gpu.models.variant import Variant
+from pipeline.gpu.networks.detected import detected_network
+from pipeline.gpu.networks.unsupported import UnsupportedNetwork
+from pipeline.gpu.networks.upscalers import DTYPES, Network, fast_network
 from schemas.failures import FailureCode
 
 

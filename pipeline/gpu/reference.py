@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.gpu import weights
-from pipeline.gpu.networks import upstream_network
-from pipeline.gpu.specs import ModelSpec
-from pipeline.gpu.upstream import RealESRGANer
+from pipeline.gpu.models import weights
+from pipeline.gpu.models.specs import ModelSpec
+from pipeline.gpu.networks.upscalers import upstream_network
+from pipeline.gpu.networks.upstream import RealESRGANer
 from pipeline.imaging.raster import Pixels
 
 

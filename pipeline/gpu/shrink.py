@@ -11,7 +11,7 @@ import torch
 
 from pipeline.batching.work import TilePixels
 from pipeline.errors import JobFailed
-from pipeline.gpu.specs import ModelSpec, Purpose
+from pipeline.gpu.models.specs import ModelSpec, Purpose
 from pipeline.telemetry import metrics
 from schemas.failures import FailureCode
 

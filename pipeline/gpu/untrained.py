@@ -7,10 +7,10 @@ from torch import Tensor
 
 from pipeline.batching.work import TilePixels
 from pipeline.gpu.device import DeviceProfile
-from pipeline.gpu.face_networks import face_network, upstream_face_network
 from pipeline.gpu.model import LoadedModel
-from pipeline.gpu.specs import FaceShape, ModelSpec
-from pipeline.gpu.upstream import FACE_NETWORKS
+from pipeline.gpu.models.specs import FaceShape, ModelSpec
+from pipeline.gpu.networks.faces import face_network, upstream_face_network
+from pipeline.gpu.networks.upstream import FACE_NETWORKS
 
 
 def untrained(spec: ModelSpec, profile: DeviceProfile, seed: int) -> LoadedModel:

@@ -20,8 +20,9 @@ import numpy as np
 import orjson
 from skimage import data
 
-from pipeline.gpu import catalog, device, reference, weights
+from pipeline.gpu import device, reference
 from pipeline.gpu.device import DeviceProfile
+from pipeline.gpu.models import catalog, weights
 from pipeline.imaging.likeness import psnr
 from pipeline.imaging.raster import Pixels
 from pipeline.imaging.tile import plan

@@ -19,12 +19,13 @@ import numpy as np
 from pipeline.batching.batch import Batcher
 from pipeline.batching.work import BatchKey, TileBatch, TilePixels, TileWork
 from pipeline.errors import PipelineError
-from pipeline.gpu import catalog, device, weights
+from pipeline.gpu import device
 from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel, load_spec
-from pipeline.gpu.specs import ModelSpec, Purpose
-from pipeline.gpu.standing import Place, standing
+from pipeline.gpu.models import catalog, weights
+from pipeline.gpu.models.specs import ModelSpec, Purpose
+from pipeline.gpu.models.standing import Place, standing
 from pipeline.gpu.untrained import untrained, untrained_upstream
 from pipeline.imaging.align import SIDE
 from pipeline.settings import Settings

@@ -21,8 +21,8 @@ from PIL import Image
 from rich.console import Console
 
 from pipeline.embedded.stack import stack, worker
-from pipeline.gpu import catalog, weights
 from pipeline.gpu.device import choose, probe
+from pipeline.gpu.models import catalog, weights
 from pipeline.imaging.raster import Pixels
 from pipeline.settings import Settings
 from pipeline.storage.transfer import upload

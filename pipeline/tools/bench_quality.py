@@ -18,11 +18,12 @@ from PIL import Image
 from rich.console import Console
 
 from pipeline.errors import PipelineError
-from pipeline.gpu import catalog, device, reference, weights
+from pipeline.gpu import device, reference
 from pipeline.gpu.device import DeviceProfile
-from pipeline.gpu.niqe import niqe
-from pipeline.gpu.specs import ModelSpec, Purpose, RRDBShape, SRVGGShape
-from pipeline.gpu.standing import Place, standing
+from pipeline.gpu.models import catalog, weights
+from pipeline.gpu.models.specs import ModelSpec, Purpose, RRDBShape, SRVGGShape
+from pipeline.gpu.models.standing import Place, standing
+from pipeline.gpu.networks.niqe import niqe
 from pipeline.imaging.raster import Pixels
 from pipeline.settings import DeviceSettings, Settings
 from pipeline.tools.contact_sheet import Column, contact_sheet

@@ -15,6 +15,7 @@ from pipeline.errors import PipelineError, ServiceRefused
 from pipeline.kafka.admin import Standing, administration
 from pipeline.settings import InvalidSettings, Settings
 from pipeline.storage import client as storage
+from pipeline.tools.ailing import Ailing
 from pipeline.variables import variable
 from schemas.topics import declare
 
@@ -31,14 +32,6 @@ class Finding:
     subject: str
     text: str
     cure: str = ""
-
-
-class Ailing(Exception):
-    """A check that failed: what is wrong, and the cure."""
-
-    def __init__(self, text: str, cure: str) -> None:
-        super().__init__(text)
-        self.cure = cure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

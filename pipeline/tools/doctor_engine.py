@@ -5,14 +5,15 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import catalog, models_folder, selftest, weights
+from pipeline.gpu import selftest
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import load
-from pipeline.gpu.specs import ModelSpec
-from pipeline.gpu.standing import Place, standing
+from pipeline.gpu.models import catalog, models_folder, weights
+from pipeline.gpu.models.specs import ModelSpec
+from pipeline.gpu.models.standing import Place, standing
 from pipeline.settings import Settings
-from pipeline.tools.doctor import Ailing
+from pipeline.tools.ailing import Ailing
 from schemas.failures import FailureCode
 
 

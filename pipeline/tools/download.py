@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 import aiohttp
 from yarl import URL
 
-from pipeline.gpu.specs import OfficialWeights
+from pipeline.gpu.models.specs import OfficialWeights
 from pipeline.model_settings import ModelSettings
 from pipeline.tools.partial_file import DownloadFailed, Partial, alone, append, disk_errors, kept
 

@@ -12,7 +12,7 @@ from pipeline.batching.work import BatchKey, TileWork
 from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import load
-from pipeline.gpu.specs import ModelSpec
+from pipeline.gpu.models.specs import ModelSpec
 from pipeline.imaging.raster import Pixels, Raster
 from pipeline.imaging.resize import target_size
 from pipeline.imaging.tiling import assemble, divide

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from pipeline.errors import PipelineError
-from pipeline.gpu.catalog import needed
-from pipeline.gpu.models_folder import NAME, Manifest
-from pipeline.gpu.specs import ModelSpec, OfficialWeights
-from pipeline.gpu.standing import faults, has_all
+from pipeline.gpu.models.catalog import needed
+from pipeline.gpu.models.models_folder import NAME, Manifest
+from pipeline.gpu.models.specs import ModelSpec, OfficialWeights
+from pipeline.gpu.models.standing import faults, has_all
 from pipeline.model_settings import ModelSettings
 from pipeline.tools.download import open_session
 from pipeline.tools.files import check_readable
@@ -114,7 +114,7 @@ def import_file(arguments: argparse.Namespace, folder: Path) -> int:
 
 def _imported(arguments: argparse.Namespace, folder: Path) -> Manifest:
     try:
-        from pipeline.gpu.importing import Import, import_weights  # noqa: PLC0415  the other actions need no torch
+        from pipeline.gpu.models.importing import Import, import_weights  # noqa: PLC0415  the other actions need no torch
     except ModuleNotFoundError as error:
         raise _without(error) from None
     wanted = Import(arguments.name, arguments.file, arguments.licence.strip(), arguments.author)
@@ -128,7 +128,7 @@ def _imported(arguments: argparse.Namespace, folder: Path) -> Manifest:
 
 def _converter(folder: Path) -> Convert:
     try:
-        from pipeline.gpu.convert import convert  # noqa: PLC0415  the other actions need no torch
+        from pipeline.gpu.models.convert import convert  # noqa: PLC0415  the other actions need no torch
     except ModuleNotFoundError as error:
         raise _without(error) from None
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.gpu.models_folder import Manifest
-from pipeline.gpu.specs import ModelSpec
-from pipeline.gpu.standing import Place, Standing, published
+from pipeline.gpu.models.models_folder import Manifest
+from pipeline.gpu.models.specs import ModelSpec
+from pipeline.gpu.models.standing import Place, Standing, published
 from pipeline.tools.letters import printable
 
 MIB: int = 2**20

@@ -10,9 +10,9 @@ import aiohttp
 from yarl import URL
 
 from pipeline.errors import PipelineError
-from pipeline.gpu.models_folder import Manifest
-from pipeline.gpu.specs import ModelSpec, OfficialWeights
-from pipeline.gpu.standing import digest, published
+from pipeline.gpu.models.models_folder import Manifest
+from pipeline.gpu.models.specs import ModelSpec, OfficialWeights
+from pipeline.gpu.models.standing import digest, published
 from pipeline.tools.download import download
 from pipeline.tools.partial_file import DownloadFailed, Partial, partial
 

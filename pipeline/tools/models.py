@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 
 from pipeline.errors import PipelineError
-from pipeline.gpu import models_folder
-from pipeline.gpu.catalog import Catalogue, catalogue, described
-from pipeline.gpu.specs import ModelSpec
-from pipeline.gpu.standing import Place, faults, published, standing
+from pipeline.gpu.models import models_folder
+from pipeline.gpu.models.catalog import Catalogue, catalogue, described
+from pipeline.gpu.models.specs import ModelSpec
+from pipeline.gpu.models.standing import Place, faults, published, standing
 from pipeline.settings import Settings
 from pipeline.tools import model_get, model_lines
 from pipeline.tools.model_lines import Shown

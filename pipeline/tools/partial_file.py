@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import PipelineError
-from pipeline.gpu.specs import OfficialWeights
+from pipeline.gpu.models.specs import OfficialWeights
 
 
 class DownloadFailed(PipelineError):

@@ -15,12 +15,12 @@ import structlog
 
 from pipeline import __version__
 from pipeline.errors import PipelineError
-from pipeline.gpu import models_folder
 from pipeline.gpu.allocator import keep_freed_memory
-from pipeline.gpu.catalog import catalogue
 from pipeline.gpu.device import DeviceProfile, choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel, load
+from pipeline.gpu.models import models_folder
+from pipeline.gpu.models.catalog import catalogue
 from pipeline.kafka.admin import administration
 from pipeline.kafka.consume import Consumer
 from pipeline.kafka.follow import follow

@@ -7,7 +7,7 @@ from typing import Protocol
 from pipeline.errors import JobFailed
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import ModelFacts
-from pipeline.gpu.specs import ModelSpec
+from pipeline.gpu.models.specs import ModelSpec
 from pipeline.imaging.align import Affine, aligning, crop
 from pipeline.imaging.faces import Face, choose, view
 from pipeline.imaging.paste import Restored, paste

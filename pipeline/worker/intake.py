@@ -7,9 +7,9 @@ from datetime import datetime
 import structlog
 
 from pipeline.errors import JobFailed
-from pipeline.gpu.catalog import Catalogue
-from pipeline.gpu.specs import ModelSpec, Purpose
-from pipeline.gpu.variant import Variant
+from pipeline.gpu.models.catalog import Catalogue
+from pipeline.gpu.models.specs import ModelSpec, Purpose
+from pipeline.gpu.models.variant import Variant
 from pipeline.kafka.records import Position, Received
 from pipeline.kafka.retry import first_origin
 from pipeline.storage.objects import SourceRef

@@ -7,8 +7,8 @@ from functools import partial
 
 from pipeline.batching.batch import Batcher
 from pipeline.errors import JobFailed
-from pipeline.gpu.catalog import find
 from pipeline.gpu.lane import DeviceLane
+from pipeline.gpu.models.catalog import find
 from pipeline.imaging.header import Limits
 from pipeline.settings import ImageSettings, Settings
 from pipeline.storage import client as storage

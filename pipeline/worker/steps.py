@@ -11,8 +11,8 @@ from typing import ParamSpec, TypeVar
 from pipeline import __version__
 from pipeline.batching.work import BatchKey
 from pipeline.errors import JobExpired, JobFailed, ShuttingDown
-from pipeline.gpu.interpolate import together
 from pipeline.gpu.model import ModelFacts
+from pipeline.gpu.models.interpolate import together
 from pipeline.imaging.align import SIDE
 from pipeline.imaging.decode import Decoded
 from pipeline.imaging.encode import EncodedImage, encode

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.gpu import catalog, reference
+from pipeline.gpu import reference
 from pipeline.gpu.model import LoadedModel, load
-from pipeline.gpu.specs import Precision
+from pipeline.gpu.models import catalog
+from pipeline.gpu.models.specs import Precision
 from tests.support.networks import cpu_profile
 
 

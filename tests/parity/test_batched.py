@@ -11,11 +11,11 @@ import pytest
 
 from pipeline.batching.batch import Batcher
 from pipeline.batching.work import BatchKey, TileWork
-from pipeline.gpu.catalog import find
 from pipeline.gpu.device import choose, probe
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import load
-from pipeline.gpu.specs import Precision
+from pipeline.gpu.models.catalog import find
+from pipeline.gpu.models.specs import Precision
 from pipeline.imaging.raster import Pixels, Raster
 from pipeline.imaging.tiling import assemble, divide
 from pipeline.settings import DeviceSettings

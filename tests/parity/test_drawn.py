@@ -15,10 +15,10 @@ from spandrel import ModelLoader
 
 from pipeline.gpu.infer import infer
 from pipeline.gpu.model import LoadedModel, load_spec
-from pipeline.gpu.networks import upstream_network
+from pipeline.gpu.models.specs import ModelSpec, Precision
+from pipeline.gpu.networks.upscalers import upstream_network
+from pipeline.gpu.networks.upstream import RealESRGANer
 from pipeline.gpu.reference import enhance
-from pipeline.gpu.specs import ModelSpec, Precision
-from pipeline.gpu.upstream import RealESRGANer
 from pipeline.imaging.raster import Pixels
 from pipeline.imaging.stitch import stitch
 from pipeline.imaging.tile import cut, plan

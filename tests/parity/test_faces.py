@@ -19,10 +19,11 @@ import pytest
 import torch
 from skimage import data
 
-from pipeline.gpu import catalog, upstream, weights
 from pipeline.gpu.face import find_faces
 from pipeline.gpu.infer import infer
-from pipeline.gpu.upstream import FaceRestoreHelper, GFPGANer, RestoreFormer, RetinaFace, init_detection_model
+from pipeline.gpu.models import catalog, weights
+from pipeline.gpu.networks import upstream
+from pipeline.gpu.networks.upstream import FaceRestoreHelper, GFPGANer, RestoreFormer, RetinaFace, init_detection_model
 from pipeline.imaging.align import aligning, crop
 from pipeline.imaging.faces import Face
 from pipeline.imaging.paste import Restored, paste
@@ -157,7 +158,7 @@ def narrow(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr("gfpgan.utils.GFPGANv1Clean", lambda **_: narrow_gfpgan())
     monkeypatch.setattr("facexlib.parsing.ParseNet", lambda **_: narrow_parsenet())
     monkeypatch.setattr(upstream, "FACE_NETWORKS", {"GFPGANv1Clean": narrow_gfpgan, "ParseNet": narrow_parsenet})
-    monkeypatch.setattr("pipeline.gpu.face_networks.FACE_NETWORKS", upstream.FACE_NETWORKS)
+    monkeypatch.setattr("pipeline.gpu.networks.faces.FACE_NETWORKS", upstream.FACE_NETWORKS)
     restorer, parser = random_state(narrow_gfpgan()), random_state(narrow_parsenet())
     saved(catalog.find("gfpgan-v1.4"), {"params_ema": restorer}, in_folder)
     saved(catalog.find("parsenet"), parser, in_folder)
@@ -190,7 +191,7 @@ def test_restoreformer_is_gfpganers(in_folder: Path, monkeypatch: pytest.MonkeyP
     # The class calls itself by its name in its module, so that the module as a whole is stood in for.
     monkeypatch.setitem(sys.modules, "gfpgan.archs.restoreformer_arch", stand_in := ModuleType("restoreformer_arch"))
     monkeypatch.setattr(stand_in, "RestoreFormer", smaller, raising=False)
-    monkeypatch.setattr("pipeline.gpu.face_networks.FACE_NETWORKS", {"RestoreFormer": smaller})
+    monkeypatch.setattr("pipeline.gpu.networks.faces.FACE_NETWORKS", {"RestoreFormer": smaller})
     state = random_state(smaller())
     saved(catalog.find("restoreformer"), {"params": state}, in_folder)
     aligned = cv2.resize(data.astronaut()[:250, 100:350], (512, 512))

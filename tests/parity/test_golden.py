@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.gpu import weights
-from pipeline.gpu.specs import ModelSpec
+from pipeline.gpu.models import weights
+from pipeline.gpu.models.specs import ModelSpec
 from tests.support import golden
 
 pytestmark = [pytest.mark.parity, pytest.mark.weights]

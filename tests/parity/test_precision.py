@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.gpu.infer import infer
 from pipeline.gpu.model import LoadedModel
-from pipeline.gpu.specs import Precision
+from pipeline.gpu.models.specs import Precision
 from pipeline.imaging.stitch import stitch
 from pipeline.imaging.tile import cut, plan
 from tests.support.errors_between import assert_within, psnr

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pipeline.gpu.infer import infer
 from pipeline.gpu.model import LoadedModel
+from pipeline.gpu.models.specs import Precision
 from pipeline.gpu.reference import enhance
-from pipeline.gpu.specs import Precision
 from pipeline.imaging.planes import Planes, join, split
 from pipeline.imaging.raster import Pixels, Raster
 from tests.support.errors_between import assert_within

@@ -10,9 +10,9 @@ import torch
 from spandrel.architectures.SwinIR import SwinIR
 from torch import Tensor, nn
 
-from pipeline.gpu import catalog
-from pipeline.gpu.specs import DetectedShape, ModelSpec, OfficialWeights, RRDBShape, SRVGGShape
-from pipeline.gpu.upstream import RRDBNet, SRVGGNetCompact
+from pipeline.gpu.models import catalog
+from pipeline.gpu.models.specs import DetectedShape, ModelSpec, OfficialWeights, RRDBShape, SRVGGShape
+from pipeline.gpu.networks.upstream import RRDBNet, SRVGGNetCompact
 from tests.support.photographs import photograph
 
 SIDE = 16

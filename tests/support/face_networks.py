@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pipeline.gpu import catalog
-from pipeline.gpu.face_networks import face_network
 from pipeline.gpu.model import LoadedModel
-from pipeline.gpu.specs import FaceShape, ModelSpec, Precision
-from pipeline.gpu.upstream import GFPGANv1Clean, ParseNet
+from pipeline.gpu.models import catalog
+from pipeline.gpu.models.specs import FaceShape, ModelSpec, Precision
+from pipeline.gpu.networks.faces import face_network
+from pipeline.gpu.networks.upstream import GFPGANv1Clean, ParseNet
 
 narrow_gfpgan: Callable[..., nn.Module] = partial(
     GFPGANv1Clean,

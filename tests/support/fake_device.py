@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pipeline.gpu import selftest
-from pipeline.gpu.catalog import MODELS, find
 from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.model import LoadedModel
+from pipeline.gpu.models.catalog import MODELS, find
 from pipeline.imaging.raster import Pixels
 from tests.support.images import nearest
 from tests.support.networks import SCALE, repeating

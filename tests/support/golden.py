@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pipeline.gpu import catalog, weights
 from pipeline.gpu.infer import infer
 from pipeline.gpu.model import LoadedModel
-from pipeline.gpu.networks import fast_network
-from pipeline.gpu.specs import ModelSpec, Purpose
+from pipeline.gpu.models import catalog, weights
+from pipeline.gpu.models.specs import ModelSpec, Purpose
+from pipeline.gpu.networks.upscalers import fast_network
 from pipeline.imaging.raster import Pixels
 from tests.support.photographs import photograph
 

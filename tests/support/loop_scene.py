@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from pipeline.gpu.catalog import Catalogue
+from pipeline.gpu.models.catalog import Catalogue
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Position, Received
 from pipeline.settings import FetchSettings, StoreSettings

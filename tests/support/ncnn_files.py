@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.gpu.specs import SRVGGShape
+from pipeline.gpu.models.specs import SRVGGShape
 
 SMALLEST = SRVGGShape(convs=0)
 FLOAT16 = 0x01306B47

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from pipeline.batching.work import BatchKey, TileBatch, TilePixels
-from pipeline.gpu import catalog
 from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.model import LoadedModel
-from pipeline.gpu.networks import Network
+from pipeline.gpu.models import catalog
+from pipeline.gpu.networks.upscalers import Network
 
 SCALE = 4
 NAME = "realesr-animevideov3"

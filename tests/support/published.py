@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pipeline.gpu import catalog
-from pipeline.gpu.specs import ModelSpec, OfficialWeights
+from pipeline.gpu.models import catalog
+from pipeline.gpu.models.specs import ModelSpec, OfficialWeights
 
 SPEC = catalog.find("realesrnet-x4plus")
 """A model of which nothing comes with the install."""

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from pipeline.batching.batch import Batcher
 from pipeline.batching.work import TileBatch, TilePixels
-from pipeline.gpu import catalog
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import ModelFacts
+from pipeline.gpu.models import catalog
 from pipeline.imaging.decode import Decoded
 from pipeline.imaging.faces import Face
 from pipeline.imaging.raster import Pixels, Raster

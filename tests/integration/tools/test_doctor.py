@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.embedded.process import free_port
-from pipeline.gpu import catalog
+from pipeline.gpu.models import catalog
 from schemas.topics import declare
 from tests.support.commands import Commands
 from tests.support.deployment_local import MODEL

@@ -6,8 +6,8 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from docs.models import MEASURED, SHEET, models_page, where
-from pipeline.gpu.catalog import MODELS
-from pipeline.gpu.specs import Purpose
+from pipeline.gpu.models.catalog import MODELS
+from pipeline.gpu.models.specs import Purpose
 from pipeline.tools.contact_sheet import GAP, SIDE, TITLE
 from pipeline.tools.photographs import SUBJECTS
 from pipeline.tools.quality import Report

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.gpu.device import CPU_SIDES, GPU_SIDES, DeviceProfile, Facts, choose, probe
-from pipeline.gpu.specs import Precision
+from pipeline.gpu.models.specs import Precision
 from pipeline.settings import DeviceSettings, InvalidSettings
 
 GIB = 1024**3

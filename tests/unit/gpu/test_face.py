@@ -10,11 +10,12 @@ from PIL import Image
 from skimage import data
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import catalog, face, weights
+from pipeline.gpu import face
 from pipeline.gpu.face import find_faces
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel, load
-from pipeline.gpu.networks import Network
+from pipeline.gpu.models import catalog, weights
+from pipeline.gpu.networks.upscalers import Network
 from pipeline.imaging.faces import Face
 from pipeline.imaging.raster import Pixels
 from schemas.failures import FailureCode

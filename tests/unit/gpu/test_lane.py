@@ -15,7 +15,7 @@ from pipeline.errors import JobFailed
 from pipeline.gpu import selftest
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel
-from pipeline.gpu.networks import Network
+from pipeline.gpu.networks.upscalers import Network
 from schemas.failures import FailureCode
 from tests.support.images import nearest
 from tests.support.networks import (

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from pipeline.errors import JobFailed
-from pipeline.gpu import catalog, model
-from pipeline.gpu.interpolate import together
+from pipeline.gpu import model
 from pipeline.gpu.model import load, load_spec
-from pipeline.gpu.specs import SRVGGShape
-from pipeline.gpu.variant import Variant
+from pipeline.gpu.models import catalog
+from pipeline.gpu.models.interpolate import together
+from pipeline.gpu.models.specs import SRVGGShape
+from pipeline.gpu.models.variant import Variant
 from schemas.failures import FailureCode
 from tests.support import drawn
 from tests.support.networks import cpu_profile

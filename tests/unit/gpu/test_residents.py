@@ -16,8 +16,8 @@ from prometheus_client import REGISTRY
 
 from pipeline.errors import JobFailed
 from pipeline.gpu.model import LoadedModel, load_spec
+from pipeline.gpu.models.specs import ModelSpec, SRVGGShape
 from pipeline.gpu.residents import Held, Residents, leaving
-from pipeline.gpu.specs import ModelSpec, SRVGGShape
 from schemas.failures import FailureCode
 from tests.support import drawn
 from tests.support.networks import cpu_profile

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.gpu.catalog import WITH_THE_INSTALL
 from pipeline.gpu.model import load
+from pipeline.gpu.models.catalog import WITH_THE_INSTALL
+from pipeline.gpu.models.specs import ModelSpec, Precision, Purpose
 from pipeline.gpu.selftest import EXPECTED, WrongAnswer, check
-from pipeline.gpu.specs import ModelSpec, Precision, Purpose
 from tests.support.networks import constant, cpu_profile, repeating, tiny_model
 
 UPSCALERS = [spec for spec in WITH_THE_INSTALL if spec.purpose is Purpose.UPSCALE]

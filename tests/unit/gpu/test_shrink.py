@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.batching.work import TilePixels
 from pipeline.errors import JobFailed
-from pipeline.gpu import catalog
 from pipeline.gpu.infer import infer
+from pipeline.gpu.models import catalog
 from pipeline.gpu.shrink import halves, within_memory
 from schemas.failures import FailureCode
 from tests.support.images import make_pixels

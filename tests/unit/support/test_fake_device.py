@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from pipeline.gpu import selftest
-from pipeline.gpu.catalog import MODELS
 from pipeline.gpu.infer import infer
+from pipeline.gpu.models.catalog import MODELS
 from tests.support.crash_points import Crash, CrashPoint
 from tests.support.fake_device import LatencyLaw, answer_the_self_test, enlarged, fake_load
 from tests.support.images import make_pixels

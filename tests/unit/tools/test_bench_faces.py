@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.gpu import catalog
 from pipeline.gpu.infer import infer
+from pipeline.gpu.models import catalog
 from pipeline.gpu.untrained import untrained, untrained_upstream
 from pipeline.settings import Settings
 from pipeline.tools import bench_faces

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.gpu.catalog import MODELS
-from pipeline.gpu.specs import Purpose
+from pipeline.gpu.models.catalog import MODELS
+from pipeline.gpu.models.specs import Purpose
 from pipeline.settings import Settings
 from pipeline.tools.bench_quality import add_arguments, available, main
 from pipeline.tools.photographs import SUBJECTS

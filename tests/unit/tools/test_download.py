@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from pipeline.gpu.specs import OfficialWeights
+from pipeline.gpu.models.specs import OfficialWeights
 from pipeline.model_settings import ModelSettings
 from pipeline.tools.download import RESUMES, download, open_session
 from pipeline.tools.partial_file import DownloadFailed, Partial, partial
@@ -256,7 +256,7 @@ from yarl import URL
 from pipeline.model_settings import ModelSettings
 from pipeline.tools.download import download, open_session
 from pipeline.tools.partial_file import DownloadFailed, Partial
-from pipeline.gpu.specs import OfficialWeights
+from pipeline.gpu.models.specs import OfficialWeights
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))

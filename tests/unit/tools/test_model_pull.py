@@ -12,10 +12,10 @@ import torch
 from yarl import URL
 
 from pipeline.errors import PipelineError
-from pipeline.gpu import models_folder, weights
-from pipeline.gpu.convert import convert
-from pipeline.gpu.models_folder import Manifest
-from pipeline.gpu.specs import ModelSpec, OfficialWeights
+from pipeline.gpu.models import models_folder, weights
+from pipeline.gpu.models.convert import convert
+from pipeline.gpu.models.models_folder import Manifest
+from pipeline.gpu.models.specs import ModelSpec, OfficialWeights
 from pipeline.model_settings import ModelSettings
 from pipeline.tools.download import open_session
 from pipeline.tools.model_pull import Parcel, Pull, Pulled, check_room, located, parcels

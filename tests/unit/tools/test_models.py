@@ -8,12 +8,12 @@ import orjson
 import pytest
 
 from pipeline.errors import JobFailed, PipelineError
-from pipeline.gpu import weights
-from pipeline.gpu.catalog import MODELS, find
-from pipeline.gpu.parameters import to_safetensors
-from pipeline.gpu.specs import ModelSpec
-from pipeline.gpu.standing import Place, Standing
-from pipeline.gpu.upstream import RRDBNet
+from pipeline.gpu.models import weights
+from pipeline.gpu.models.catalog import MODELS, find
+from pipeline.gpu.models.parameters import to_safetensors
+from pipeline.gpu.models.specs import ModelSpec
+from pipeline.gpu.models.standing import Place, Standing
+from pipeline.gpu.networks.upstream import RRDBNet
 from pipeline.model_settings import ModelSettings
 from pipeline.settings import DeviceSettings, InvalidSettings, Settings
 from pipeline.tools import model_get, model_lines, models

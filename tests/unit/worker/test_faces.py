@@ -12,9 +12,9 @@ from torch import Tensor
 from pipeline.batching.batch import Batcher
 from pipeline.batching.work import BatchKey, TileBatch, TilePixels, TileWork
 from pipeline.errors import JobFailed
-from pipeline.gpu import catalog
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel
+from pipeline.gpu.models import catalog
 from pipeline.imaging.align import SIDE
 from pipeline.imaging.faces import Face
 from pipeline.imaging.raster import Pixels, Raster

@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from pipeline.gpu.catalog import Catalogue
+from pipeline.gpu.models.catalog import Catalogue
 from pipeline.kafka.retry import with_origin
 from pipeline.settings import FetchSettings, StoreSettings
 from pipeline.storage.sources import SourcePolicy

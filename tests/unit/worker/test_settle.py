@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from pipeline.errors import CalledOff, JobExpired, JobFailed, ShuttingDown
-from pipeline.gpu.catalog import Catalogue
+from pipeline.gpu.models.catalog import Catalogue
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Received
 from pipeline.kafka.retry import Headers, played_again

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.batching.work import BatchKey
 from pipeline.errors import JobExpired, JobFailed, ShuttingDown
-from pipeline.gpu.catalog import find
+from pipeline.gpu.models.catalog import find
 from pipeline.settings import ImageSettings
 from pipeline.worker.outcome import Done
 from pipeline.worker.steps import PIXEL_PATH, do, sides_up_to

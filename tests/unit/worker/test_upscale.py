@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from pipeline.errors import JobFailed
-from pipeline.gpu.catalog import Catalogue
+from pipeline.gpu.models.catalog import Catalogue
 from pipeline.imaging.decode import Decoded
 from pipeline.imaging.encode import EncodedImage
 from pipeline.imaging.raster import Pixels, Raster

@@ -1,0 +1,1 @@
+"""What networks there are, and where their parameters come from."""
