@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench_quality.add_arguments(
         kinds.add_parser("quality", help="every network's PSNR, SSIM, sharpness and NIQE beside bicubic and upstream")
     )
-    bench_faces.add_arguments(kinds.add_parser("faces", help="crops of faces in one launch against one after another"))
+    bench_faces.add_arguments(
+        kinds.add_parser("faces", help="crops of faces, in flight together and one after another")
+    )
     bench_webhooks.add_arguments(
         kinds.add_parser("webhooks", help="how soon receivers hear of an event, and what one that hangs costs")
     )

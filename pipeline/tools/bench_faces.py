@@ -1,8 +1,8 @@
-"""`upscale bench faces`: crops of faces by upstream's network, and by ours one after another, in one launch, and as a
-worker takes them.
+"""`upscale bench faces`: crops by upstream's network, and by ours one after another and as a worker takes them.
 
-The network has the published weights where they are here, and otherwise drawn ones: they compute as long. The
-ways go round in random order: read the ratios, not the seconds.
+A worker takes those that are in flight together: on a GPU in one launch, on a CPU in launches of one, side by side. The
+network has the published weights where they are here, and otherwise drawn ones: they compute as long. The ways go round
+in random order: read the ratios, not the seconds.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from schemas.topics import Lane
 
 SEED = 1
 UPSTREAM = "upstream's network"
-ONE_BY_ONE, TOGETHER, AS_A_WORKER = "one after another", "in one launch", "as a worker takes them"
+ONE_BY_ONE, AS_A_WORKER = "one after another", "as a worker takes them"
 
 Way = Callable[[], Awaitable[object]]
 
@@ -98,7 +98,6 @@ async def _measure(
         ways: dict[str, Way] = {
             UPSTREAM: partial(asyncio.to_thread, untrained_upstream(model.spec, whole, SEED), faces),
             ONE_BY_ONE: one_by_one,
-            TOGETHER: partial(lane.run, TileBatch(key, faces, 1)),
             AS_A_WORKER: lambda: batcher.submit(TileWork(key, faces, Lane.INTERACTIVE, "bench")),
         }
         await lane.run(TileBatch(key, faces[:1], 1))

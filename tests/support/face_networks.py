@@ -10,10 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.gpu.model import LoadedModel
-from pipeline.gpu.models import catalog
+from pipeline.gpu.models import catalog, models_folder
+from pipeline.gpu.models.catalog import described
+from pipeline.gpu.models.models_folder import Manifest
+from pipeline.gpu.models.parameters import to_safetensors
 from pipeline.gpu.models.specs import FaceShape, ModelSpec, Precision
 from pipeline.gpu.networks.faces import face_network
-from pipeline.gpu.networks.upstream import GFPGANv1Clean, ParseNet
+from pipeline.gpu.networks.upstream import FACE_NETWORKS, GFPGANv1Clean, ParseNet
 
 narrow_gfpgan: Callable[..., nn.Module] = partial(
     GFPGANv1Clean,
@@ -66,3 +69,25 @@ def loaded(name: str, state: Mapping[str, Tensor], precision: Precision = "fp32"
     assert isinstance(spec.architecture, FaceShape)
     network = face_network(spec.architecture, state, "cpu", precision)
     return LoadedModel(spec, "0" * 64, network, lambda: network)
+
+
+def installed(name: str, folder: Path) -> None:
+    """Random weights in the models folder, under a manifest that says they came from the published file."""
+    spec = catalog.find(name)
+    assert isinstance(spec.architecture, FaceShape)
+    assert spec.official is not None
+    with torch.device("meta"):
+        module = FACE_NETWORKS[spec.architecture.network]()
+    blob = to_safetensors(random_state(module))
+    manifest = Manifest(
+        model=spec.name,
+        sha256=hashlib.sha256(blob).hexdigest(),
+        size=len(blob),
+        source_sha256=spec.official.sha256,
+        source_size=spec.official.size,
+        origin="a test",
+        licence="none",
+        architecture=described(spec),
+        installed="now",
+    )
+    models_folder.install(folder, models_folder.published_stem(spec.official), blob, manifest)

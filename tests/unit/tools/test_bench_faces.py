@@ -30,7 +30,7 @@ def test_bench_shows_each_way_beside_single_calls(
     assert bench("--crops", "2", "--rounds", "2") == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "model_loaded" not in line]
     assert "2 crops of 512 x 512" in lines[0]
-    ways = ["upstream's network", "one after another", "in one launch", "as a worker takes them"]
+    ways = ["upstream's network", "one after another", "as a worker takes them"]
     assert [line[:23].strip() for line in lines[1:]] == ways
     assert "1.00 times (1.00 to 1.00)" in lines[2]
 
