@@ -72,7 +72,8 @@ async def test_face_is_restored_and_a_missing_network_is_told_with_its_cure(tmp_
         after = await pixels(session, restored, tmp_path / "restored.png")
 
     assert before.shape == after.shape == (384, 384, 3)
-    changed = (before != after).any(axis=2)
+    # What shares a launch with other windows may differ by a step.
+    changed = (np.abs(before.astype(int) - after) > 8).any(axis=2)
     assert changed.any()
     assert not changed[:40].any()
     assert isinstance(restored, UpscaleCompleted)
