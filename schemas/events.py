@@ -1,5 +1,6 @@
 """The events, version 1: CloudEvents 1.0.2 whose ids derive from the job, so that a repeat is recognisable."""
 
+from abc import abstractmethod
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID, uuid5
@@ -52,9 +53,9 @@ class EventData(BaseModel):
     """On whose behalf; results of different tenants lie apart and share the device fairly."""
 
     @property
+    @abstractmethod
     def subject(self) -> str:
         """What it is about, by a name that is the tenant's own; the key of its record."""
-        raise NotImplementedError
 
 
 class JobData(EventData):

@@ -15,8 +15,9 @@ from pipeline.gpu.models.ncnn import DamagedModel
 from pipeline.gpu.models.specs import DetectedShape, ModelSpec, Precision
 from pipeline.gpu.models.variant import Variant
 from pipeline.gpu.networks.detected import detected_network
+from pipeline.gpu.networks.dtypes import DTYPES
 from pipeline.gpu.networks.unsupported import UnsupportedNetwork
-from pipeline.gpu.networks.upscalers import DTYPES, Network, fast_network
+from pipeline.gpu.networks.upscalers import Network, fast_network
 from schemas.failures import FailureCode
 
 

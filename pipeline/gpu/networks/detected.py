@@ -16,8 +16,9 @@ from spandrel import ImageModelDescriptor, ModelLoader
 from torch import Tensor, nn
 
 from pipeline.gpu.models.specs import ModelSpec, Precision
+from pipeline.gpu.networks.dtypes import DTYPES
 from pipeline.gpu.networks.unsupported import UnsupportedNetwork
-from pipeline.gpu.networks.upscalers import DTYPES, Network, as_cells
+from pipeline.gpu.networks.upscalers import Network, as_cells
 
 with warnings.catch_warnings():
     # torch says once in a process that some networks call meshgrid in the old way. Said here, at import: the warning

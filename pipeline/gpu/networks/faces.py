@@ -1,4 +1,4 @@
-"""The networks for faces behind the seam of `networks.py`, and the one that finds them, which has a seam of its own.
+"""The networks for faces behind the seam of `upscalers.py`, and the one that finds them, which has a seam of its own.
 
 Those that restore and the one that parses take crops and give cells with a side of 1, so that crops of all pictures in
 flight share launches as tiles do.
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from pipeline.gpu.models.ncnn import DamagedModel
 from pipeline.gpu.models.specs import FaceShape, Precision
+from pipeline.gpu.networks.dtypes import DTYPES
 from pipeline.gpu.networks.modulated import with_shared_weights
 from pipeline.gpu.networks.unsupported import UnsupportedNetwork
 from pipeline.gpu.networks.upstream import FACE_NETWORKS, GFPGANv1Clean, retinaface_utils
 
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 NOT_PASTED = (0, 14, 16, 17, 18)
 """Of ParseNet's 19 classes: background, neck, clothes, hair and hat, as in facexlib."""
 CLASSES = 19

@@ -16,12 +16,12 @@ from torch.nn import functional
 
 from pipeline.gpu.models.ncnn import DamagedModel
 from pipeline.gpu.models.specs import FaceShape, ModelSpec, Precision, RRDBShape, SRVGGShape
+from pipeline.gpu.networks.dtypes import DTYPES
 from pipeline.gpu.networks.faces import face_network
 from pipeline.gpu.networks.upstream import RRDBNet, SRVGGNetCompact
 
 Network = Callable[[Tensor], Tensor]
 
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 RESIDUAL_SCALE = 0.2
 LEAKY_SLOPE = 0.2
 UNSHUFFLES = {1: 4, 2: 2, 4: 1}
