@@ -9,7 +9,7 @@ from socket import gaierror
 from typing import Any
 
 import structlog
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import (
     KafkaError,
     SaslAuthenticationFailed,
@@ -24,6 +24,7 @@ CONNECT_SECONDS = 5.0
 """A broker that has not answered by then is reported as unreachable when a process starts."""
 STOP_SECONDS = 10.0
 """Leaving the group and closing connections may take this long; a broker that is gone must not hold us up."""
+GOODBYE_SECONDS = 0.5
 DEFAULT_PORT = 9092
 FETCH_WAIT_MS = 50
 """How long a broker may hold a question for records while it has none.
@@ -105,9 +106,10 @@ async def connect(settings: KafkaSettings, attempt: Awaitable[object]) -> None:
 async def _refusal(settings: KafkaSettings) -> str:
     """Why a broker that accepts connections is of no use, learnt from one more: aiokafka drops the cause."""
     host, port = split_address((await answering_servers(settings))[0])
+    connection = AIOKafkaConnection(host, port, **connection_options(settings))
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await create_conn(host, port, **connection_options(settings))
+            await connection.connect()
     except SaslAuthenticationFailed:
         return f"it does not accept {variable('kafka', 'sasl_username')} with its password"
     except UnsupportedSaslMechanismError:
@@ -116,9 +118,17 @@ async def _refusal(settings: KafkaSettings) -> str:
         return f"its certificate is not trusted ({error.verify_message})"
     except (KafkaError, OSError, TimeoutError):
         pass
-    else:
-        connection.close()
+    finally:
+        await _goodbye(connection)
     return f"it accepts connections but does not answer as a broker that speaks {settings.security_protocol}"
+
+
+async def _goodbye(connection: AIOKafkaConnection) -> None:
+    """Close, and wait a moment for the other end to do so too: TLS says goodbye both ways, and whoever ends before
+    leaves a socket to the garbage collector."""
+    closed = connection.close()
+    if closed is not None:
+        await asyncio.wait({closed}, timeout=GOODBYE_SECONDS)
 
 
 def unreachable(settings: KafkaSettings, reason: str) -> ServiceUnreachable:
