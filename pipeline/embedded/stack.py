@@ -33,9 +33,18 @@ DISPATCHER_READY_SECONDS = 60.0
 STOP_MARGIN_SECONDS = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A store and a broker that run, with topics and bucket in place."""
+
+    local: Settings
+    """What reaches them."""
+    children: tuple[Child, ...]
+
+
 @asynccontextmanager
-async def stack(folder: Path, config: Settings) -> AsyncIterator[Settings]:
-    """Run store and broker until the block ends; yields `config` pointed at them, topics and bucket in place.
+async def stack(folder: Path, config: Settings) -> AsyncIterator[Stack]:
+    """Run store and broker until the block ends, and point `config` at them.
 
     Raises `FolderNotUsable`, and `ChildFailed` when one of them does not start.
     """
@@ -43,19 +52,19 @@ async def stack(folder: Path, config: Settings) -> AsyncIterator[Settings]:
     with claimed(folder):
         async with (
             embedded_store(folder / "store", buckets=buckets) as store,
-            embedded_broker(folder, store=store, bucket=BROKER_BUCKET) as running,
+            embedded_broker(folder, store=store.settings, bucket=BROKER_BUCKET) as broker,
         ):
-            local = pointed_at(config, running.servers, store, folder)
+            local = pointed_at(config, broker.servers, store.settings, folder)
             async with administration(local.kafka) as admin:
                 await admin.create(declare(local.kafka.topic_prefix, partitions=PARTITIONS).all())
-            yield local
+            yield Stack(local, (store.child, broker.child))
 
 
 @asynccontextmanager
 async def worker(folder: Path, local: Settings) -> AsyncIterator[Child]:
     """A worker of its own process, ready to take requests; it finishes what it holds when the block ends."""
     child = Child(
-        "worker",
+        "the worker",
         [sys.executable, "-m", "pipeline", "worker"],
         process_environment(local),
         folder / "worker.log",
@@ -82,7 +91,7 @@ async def dispatcher(folder: Path, local: Settings) -> AsyncIterator[Role]:
     async with open_database(own.state) as database:
         await migrate(database)
     child = Child(
-        "dispatcher",
+        "the dispatcher",
         [sys.executable, "-m", "pipeline", "dispatcher"],
         process_environment(own),
         folder / "dispatcher.log",

@@ -52,9 +52,18 @@ class Credentials:
     secret_key: SecretStr
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedStore:
+    """A store that runs."""
+
+    settings: StoreSettings
+    """What reaches it."""
+    child: Child
+
+
 @asynccontextmanager
-async def embedded_store(data: Path, *, buckets: tuple[str, ...], port: int = 0) -> AsyncIterator[StoreSettings]:
-    """A running store with these buckets; what it yields reaches it, `bucket` being the first of them.
+async def embedded_store(data: Path, *, buckets: tuple[str, ...], port: int = 0) -> AsyncIterator[EmbeddedStore]:
+    """A running store with these buckets, the first of which is the one its settings name.
 
     Everything it keeps lies under `data` and is found again next time. `port` 0 takes a free one. Raises `ChildFailed`
     when it does not start.
@@ -71,7 +80,7 @@ async def embedded_store(data: Path, *, buckets: tuple[str, ...], port: int = 0)
             NAME, command, environment(data, credentials), data / "log", stop_seconds=STOP_SECONDS
         ) as child:
             await child.ready(lambda: _is_ready(chosen), START_SECONDS)
-            yield await _with_buckets(chosen, credentials, buckets)
+            yield EmbeddedStore(await _with_buckets(chosen, credentials, buckets), child)
 
 
 def executable() -> Path:

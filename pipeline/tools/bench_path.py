@@ -89,9 +89,9 @@ async def _measure(arguments: argparse.Namespace, state: Path, config: Settings)
     folder = config.device.models_dir or weights.default_folder()
     spec = catalog.find(arguments.model)
     async with (
-        stack(state, config) as local,
-        worker(state, local),
-        connect(local) as session,
+        stack(state, config) as running,
+        worker(state, running.local),
+        connect(running.local) as session,
         engine(spec, profile, folder, pad=spec.pad, sides=profile.sides) as alone,
     ):
         path = _Path(session, UpscaleOptions(model=spec.name))
@@ -102,7 +102,7 @@ async def _measure(arguments: argparse.Namespace, state: Path, config: Settings)
         for number in range(arguments.rounds):
             console.print(f"round {number + 1} of {arguments.rounds} ...")
             rounds.append((await _seconds(alone.upscale(pictures)), await path.run(stored)))
-        url = f"http://{local.telemetry.host}:{local.telemetry.port}/metrics"
+        url = f"http://{running.local.telemetry.host}:{running.local.telemetry.port}/metrics"
         console.print(f"{arguments.small_jobs} small jobs ...")
         before, after = await _memory(session, path, url, arguments.small_jobs)
         samples = await scrape(url)

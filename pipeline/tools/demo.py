@@ -55,12 +55,13 @@ async def _demo(pictures: Sequence[Path], options: UpscaleOptions, folder: Path,
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print("starting broker, store and worker on this machine ...")
     async with (
-        stack(state, opened(config)) as local,
-        worker(state, local),
-        dispatcher(state, local),
-        connect(local) as session,
-        receiving(partial(tenant_secret, local, TENANT)) as arrivals,
+        stack(state, opened(config)) as running,
+        worker(state, running.local),
+        dispatcher(state, running.local),
+        connect(running.local) as session,
+        receiving(partial(tenant_secret, running.local, TENANT)) as arrivals,
     ):
+        local = running.local
         console.print(f"broker {local.kafka.servers}, store {local.store.endpoint}, model {options.model}")
         named = [Picture(path.name, path.stem, path) for path in pictures]
         started = monotonic()

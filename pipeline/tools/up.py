@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace, config: Settings) -> int:
-    """Exit code 0 after a clean stop. Raises `PipelineError` when a part did not start or the worker ended."""
+    """Exit code 0 after a clean stop. Raises `PipelineError` when a part did not start or ended by itself."""
     return asyncio.run(_up(arguments.state.resolve(), config))
 
 
@@ -33,14 +33,14 @@ async def _up(folder: Path, config: Settings) -> int:
     say = partial(Console(highlight=False, markup=False, emoji=False).print, soft_wrap=True)
     say("starting broker, store, worker and dispatcher ...")
     async with (
-        stack(folder, config) as local,
-        dispatcher(folder, local) as dispatching,
-        worker(folder, local) as upscaling,
+        stack(folder, config) as running,
+        dispatcher(folder, running.local) as dispatching,
+        worker(folder, running.local) as upscaling,
     ):
-        script = _write_environment(folder, local)
-        for line in where(folder, script, local, dispatching.local):
+        script = _write_environment(folder, running.local)
+        for line in where(folder, script, running.local, dispatching.local):
             say(line)
-        await until_stopped(upscaling, dispatching.child)
+        await until_stopped(upscaling, dispatching.child, *running.children)
         say("stopping: jobs in hand are finished first; Ctrl-C again gives them up")
     return 0
 
@@ -57,7 +57,7 @@ async def until_stopped(*children: Child) -> None:
             return
         task = done.pop()
         raise PipelineError(
-            f"the {ended[task].name} ended by itself with status {task.result()}; see {ended[task].log_path}"
+            f"{ended[task].name} ended by itself with status {task.result()}; see {ended[task].log_path}"
         )
 
 

@@ -23,8 +23,8 @@ CONFIG = Settings(intake=IntakeSettings(drain_seconds=20), telemetry=TelemetrySe
 @asynccontextmanager
 async def deployment(folder: Path) -> AsyncIterator[Settings]:
     """Broker, store, topics and bucket."""
-    async with stack(folder, CONFIG) as local:
-        yield local
+    async with stack(folder, CONFIG) as running:
+        yield running.local
 
 
 def request(name: str, *, tenant: str = "test", **options: object) -> UpscaleRequested:

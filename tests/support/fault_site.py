@@ -77,7 +77,7 @@ async def site(folder: Path, *, seed: int) -> AsyncIterator[Site]:
         lines = [await opened.enter_async_context(FaultProxy((LOOPBACK, port), seed=seed)) for port in ports]
         detours = [Detour(port, line.address) for port, line in zip(ports, lines, strict=True)]
         bearing = asyncio.ensure_future(opened.enter_async_context(nursery(folder)))
-        store = await opened.enter_async_context(embedded_store(folder / "store", buckets=("first",)))
+        store = (await opened.enter_async_context(embedded_store(folder / "store", buckets=("first",)))).settings
         store_line = await opened.enter_async_context(faulty_store(store.endpoint or "", seed=seed))
         cluster = await opened.enter_async_context(apache_kafka(folder, brokers=BROKERS, detours=detours))
         yield Site(cluster, tuple(lines), store, store_line, await bearing)

@@ -51,11 +51,13 @@ async def proxied_deployment(folder: Path, *, seed: int = 0) -> AsyncIterator[Pr
     """Broker, store, topics and bucket, with a proxy before each of the two servers. Both pass, at first."""
     async with (
         embedded_store(folder / "store", buckets=(CONFIG.store.bucket,)) as store,
-        faulty_store(store.endpoint or "", seed=seed) as store_line,
+        faulty_store(store.settings.endpoint or "", seed=seed) as store_line,
         proxied_broker(folder, seed=seed) as (broker, broker_line),
     ):
-        direct = pointed_at(CONFIG, broker.servers, store, folder)
+        direct = pointed_at(CONFIG, broker.servers, store.settings, folder)
         async with administration(direct.kafka) as admin:
             await admin.create(declare(direct.kafka.topic_prefix, partitions=PARTITIONS).all())
-        workers = pointed_at(CONFIG, broker.servers, store.model_copy(update={"endpoint": store_line.url}), folder)
+        workers = pointed_at(
+            CONFIG, broker.servers, store.settings.model_copy(update={"endpoint": store_line.url}), folder
+        )
         yield ProxiedDeployment(direct, workers, broker_line, store_line)

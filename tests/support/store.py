@@ -19,8 +19,8 @@ SHARED_BUCKET = "shared-pictures"
 @asynccontextmanager
 async def running_store(data: Path) -> AsyncIterator[StoreSettings]:
     """The embedded store with our bucket and one that sources may name; started once for a whole test session."""
-    async with embedded_store(data, buckets=("upscale", SHARED_BUCKET)) as settings:
-        yield settings.model_copy(update={"source_buckets": (SHARED_BUCKET,)})
+    async with embedded_store(data, buckets=("upscale", SHARED_BUCKET)) as store:
+        yield store.settings.model_copy(update={"source_buckets": (SHARED_BUCKET,)})
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ async def test_broker_on_a_store_finds_records_and_offsets_again_after_a_crash(t
     topic = topics.requests[Lane.BULK].name
     async with (
         embedded_store(tmp_path / "store", buckets=("broker",)) as store,
-        embedded_broker(tmp_path, store=store) as broker,
+        embedded_broker(tmp_path, store=store.settings) as broker,
     ):
         first = at(settings, broker.servers)
         await created_topics(first)
@@ -40,7 +40,7 @@ async def test_broker_on_a_store_finds_records_and_offsets_again_after_a_crash(t
     async with (
         asyncio.timeout(60),
         embedded_store(tmp_path / "store", buckets=("broker",)) as store,
-        embedded_broker(tmp_path, store=store) as broker,
+        embedded_broker(tmp_path, store=store.settings) as broker,
         consuming(at(settings, broker.servers), topics) as consumer,
     ):
         assert (await anext(consumer.lane(Lane.BULK))).value == b"left"

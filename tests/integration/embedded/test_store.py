@@ -41,35 +41,38 @@ def pids_of(data: Path) -> list[int]:
 async def test_store_keeps_objects_and_credentials_over_a_restart(tmp_path: Path) -> None:
     """The same folder is the same store, on another port too; nothing of it runs afterwards."""
     port = free_port()
-    async with embedded_store(tmp_path, buckets=("upscale",), port=port) as first, connect(first) as store:
+    async with embedded_store(tmp_path, buckets=("upscale",), port=port) as first, connect(first.settings) as store:
         stored = await store_result(store, Picture(b"x" * 2**20), SOURCE, make_identity(), version="1")
         assert listening_on_other_than_loopback(pids_of(tmp_path)[0]) == []
-    assert first.endpoint == f"http://127.0.0.1:{port}"
+    assert first.settings.endpoint == f"http://127.0.0.1:{port}"
     assert pids_of(tmp_path) == []
 
-    async with embedded_store(tmp_path, buckets=("upscale", "more")) as second, connect(second) as store:
+    async with embedded_store(tmp_path, buckets=("upscale", "more")) as second, connect(second.settings) as store:
         assert stored == await find_result(store, make_identity())
-        async with connect(second.model_copy(update={"bucket": "more"})) as more:
+        async with connect(second.settings.model_copy(update={"bucket": "more"})) as more:
             await check(more)
-    assert (first.access_key, first.secret_key) == (second.access_key, second.secret_key)
-    assert first.endpoint != second.endpoint
+    assert (first.settings.access_key, first.settings.secret_key) == (
+        second.settings.access_key,
+        second.settings.secret_key,
+    )
+    assert first.settings.endpoint != second.settings.endpoint
 
 
 async def test_stored_object_survives_a_kill(tmp_path: Path) -> None:
     """What was acknowledged is there after SIGKILL."""
-    async with embedded_store(tmp_path, buckets=("upscale",)) as settings, connect(settings) as store:
+    async with embedded_store(tmp_path, buckets=("upscale",)) as running, connect(running.settings) as store:
         stored = await store_result(store, Picture(b"picture"), SOURCE, make_identity(), version="1")
         for pid in pids_of(tmp_path):
             os.kill(pid, signal.SIGKILL)
 
-    async with embedded_store(tmp_path, buckets=("upscale",)) as settings, connect(settings) as store:
+    async with embedded_store(tmp_path, buckets=("upscale",)) as running, connect(running.settings) as store:
         assert stored == await find_result(store, make_identity())
 
 
 async def test_store_whose_port_is_taken_says_so(tmp_path: Path) -> None:
     """It neither waits nor passes the other server off as its own."""
-    async with embedded_store(tmp_path / "first", buckets=("upscale",)) as settings:
-        taken = int(str(settings.endpoint).rpartition(":")[2])
+    async with embedded_store(tmp_path / "first", buckets=("upscale",)) as running:
+        taken = int(str(running.settings.endpoint).rpartition(":")[2])
         with pytest.raises(ChildFailed, match=f"port {taken}"):
             async with embedded_store(tmp_path / "second", buckets=("upscale",), port=taken):
                 pass

@@ -3,6 +3,7 @@
 One `up` lives a first life, whose facts are recorded, and a second one on the same folder, beside which tests run.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -88,7 +89,10 @@ def up(folder: Path, first_life: FirstLife) -> Iterator[Up]:
 def started(state: Path) -> Iterator[Up]:
     """An `up` of its own process that is ready; it ends with the block at the latest."""
     command = [sys.executable, "-m", "pipeline", "up", "--state", str(state)]
-    with subprocess.Popen(command, env=base_environment(), stdout=subprocess.PIPE, text=True) as process:
+    with (
+        (state.parent / f"{state.name}.err").open("w") as errors,
+        subprocess.Popen(command, env=base_environment(), stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
         assert process.stdout is not None
         try:
             said = ""
@@ -113,6 +117,11 @@ def sourced(script: Path) -> dict[str, str]:
 def descendants(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [each for child in map(int, children) for each in (child, *descendants(child))]
+
+
+def executable(pid: int) -> str:
+    """Its file's name."""
+    return Path(f"/proc/{pid}/exe").readlink().name
 
 
 def write_picture(path: Path) -> Path:
@@ -176,6 +185,18 @@ def test_interrupted_up_ends_well_and_leaves_no_process_behind(first_life: First
     """Ctrl-C is how it is meant to be stopped."""
     assert first_life.code == 0
     assert first_life.left_behind == []
+
+
+@pytest.mark.parametrize(("program", "name"), [("tansu", "the embedded broker"), ("weed", "the embedded object store")])
+def test_up_ends_when_a_server_of_it_has_died_and_says_which(tmp_path: Path, program: str, name: str) -> None:
+    """A service manager starts it again; it does not stay as if all were well."""
+    with started(tmp_path / "state") as up:
+        [server] = [pid for pid in descendants(up.process.pid) if program in executable(pid)]
+        os.kill(server, signal.SIGKILL)
+        code = up.process.wait(PATIENCE_SECONDS)
+    assert code == 1
+    said = (tmp_path / "state.err").read_text()
+    assert said.startswith(f"upscale up: {name} ended by itself with status -9; see {tmp_path / 'state'}/")
 
 
 async def test_up_finds_events_commits_and_objects_of_its_last_life(up: Up, folder: Path) -> None:

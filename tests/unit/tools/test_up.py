@@ -15,7 +15,7 @@ from pipeline.tools.up import until_stopped, where
 
 
 def child(folder: Path, script: str) -> Child:
-    return Child("worker", [sys.executable, "-c", script], {}, folder / "worker.log")
+    return Child("the worker", [sys.executable, "-c", script], {}, folder / "worker.log")
 
 
 async def test_worker_that_ends_by_itself_is_told_with_its_status_and_its_log(tmp_path: Path) -> None:
