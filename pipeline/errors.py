@@ -5,6 +5,7 @@ PipelineError
 │   └── JobExpired       ... or as `upscale.expired`
 ├── CalledOff            ... or as `upscale.canceled`
 ├── ShuttingDown         the work was given up because the program stops; its record stays uncommitted
+│   └── DeviceDied       ... because its device died, and maybe of this work
 ├── ServiceUnreachable   the program cannot start or go on; its text is for the operator
 ├── ServiceRefused       the same, when the service answers but will not work with us as we are set up
 ├── StateUnavailable     the database did not do it this time; the same may succeed soon
@@ -53,6 +54,10 @@ class CalledOff(PipelineError):
 
 class ShuttingDown(PipelineError):
     """The work was not done because the program stops. Not the job's failure: it is done after redelivery."""
+
+
+class DeviceDied(ShuttingDown):
+    """The device died while the work was under way. Each such work may be what it died of."""
 
 
 class ServiceUnreachable(PipelineError):

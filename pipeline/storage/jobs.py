@@ -140,9 +140,9 @@ async def touch(store: Store, begun: Begun, rules: Rules) -> Begun | None:
     return None if version is None else Begun(begun.key, version, begun.starts)
 
 
-async def give_back(store: Store, begun: Begun) -> None:
-    """Leave the job to whoever comes next, without a mark: nobody died of it. Raises as `begin`."""
-    await _write(store, begun.key, {"owner": "", "starts": 0}, begun.version)
+async def give_back(store: Store, begun: Begun, *, starts: int = 0) -> None:
+    """Leave the job to whoever comes next. `starts` stay counted: none, unless it may be deadly. Raises as `begin`."""
+    await _write(store, begun.key, {"owner": "", "starts": starts}, begun.version)
 
 
 async def end(store: Store, key: JobKey, event: Mapping[str, Any], begun: Begun | None = None) -> Mapping[str, Any]:

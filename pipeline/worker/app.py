@@ -181,6 +181,7 @@ def _ports(rooms: Rooms, outbox: Outbox, claims: Claims, running: Running, tempo
         park=outbox.park,
         announce=rooms.announcer.announce,
         now=monotonic,
+        able=lambda: not rooms.lane.closed,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from pipeline.errors import JobFailed
+from pipeline.errors import DeviceDied, JobFailed
 from pipeline.storage import jobs
 from pipeline.storage.client import Store
 from pipeline.storage.jobs import Begun, Busy, Ended, JobKey, Rules, Suspect, WornOut
@@ -51,16 +51,22 @@ class Claims:
 
     @asynccontextmanager
     async def hold(self, begun: Begun) -> AsyncIterator[Held]:
-        """Give signs of life while the block runs. A job that was not ended in it is left to whoever comes next."""
-        held = Held(begun)
+        """Give signs of life while the block runs. A job that was not ended in it is left to whoever comes next.
+
+        After `DeviceDied` its starts stay counted, as those of a job whose worker was killed.
+        """
+        held, counted = Held(begun), 0
         beating = asyncio.create_task(self._beat(held))
         try:
             yield held
+        except DeviceDied:
+            counted = begun.starts
+            raise
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
             if held.begun is not None:
-                await asyncio.shield(self._hand_back(held.begun))
+                await asyncio.shield(self._hand_back(held.begun, counted))
 
     async def end(self, key: JobKey, event: JobEvent, held: Held | None = None) -> Event:
         """End the job with `event` unless it has ended; the event to publish is the one it ended with."""
@@ -90,9 +96,9 @@ class Claims:
             with suppress(JobFailed):
                 held.begun = await jobs.touch(self._store, held.begun, self._rules)
 
-    async def _hand_back(self, begun: Begun) -> None:
+    async def _hand_back(self, begun: Begun, starts: int) -> None:
         try:
             async with asyncio.timeout(HAND_BACK_SECONDS):
-                await jobs.give_back(self._store, begun)
+                await jobs.give_back(self._store, begun, starts=starts)
         except (JobFailed, TimeoutError):
             log.info("job_not_handed_back", job_id=begun.key.job_id)

@@ -57,6 +57,8 @@ class Ports:
     """Publish without waiting; may be lost."""
     now: Callable[[], float]
     """Monotonic seconds."""
+    able: Callable[[], bool]
+    """Whether the device that jobs are done on is alive."""
     suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a job is worked on for the last time."""
 
@@ -148,6 +150,9 @@ async def _refuse(received: Received, refused: Refused, ports: Ports) -> Settled
 
 
 async def _settle_job(received: Received, job: Job, ports: Ports, *, alone: bool = False) -> Settled:
+    if not ports.able():
+        # What waited its turn behind the job that the device died of must not be counted as begun.
+        raise ShuttingDown("the device stopped working")
     past = history(received.headers)
     key = key_of(job.request, received)
     match await ports.claims.begin(key, alone=alone):

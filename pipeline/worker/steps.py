@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from pipeline import __version__
 from pipeline.batching.work import BatchKey
-from pipeline.errors import JobExpired, JobFailed, ShuttingDown
+from pipeline.errors import DeviceDied, JobExpired, JobFailed
 from pipeline.gpu.model import ModelFacts
 from pipeline.gpu.models.interpolate import together
 from pipeline.imaging.align import SIDE
@@ -53,8 +53,8 @@ class MadeBy:
 async def do(job: Job, begun: Begun, rooms: Rooms) -> Done:
     """One job, from its reference to its stored result.
 
-    Raises `JobFailed`, `JobExpired` at its deadline, and `ShuttingDown` when the device died under it: another worker
-    will do it then, and its caller need not hear of it.
+    Raises `JobFailed`, `JobExpired` at its deadline, and `DeviceDied`: another worker will do it then, and its caller
+    need not hear of it.
     """
     if job.deadline is not None and job.deadline <= asyncio.get_running_loop().time():
         raise JobExpired
@@ -68,7 +68,7 @@ async def do(job: Job, begun: Begun, rooms: Rooms) -> Done:
         raise
     except JobFailed as error:
         if rooms.lane.closed:
-            raise ShuttingDown("the device stopped working") from error
+            raise DeviceDied("the device stopped working") from error
         raise
     return Done(stored, _provenance(made_by))
 

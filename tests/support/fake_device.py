@@ -46,19 +46,19 @@ INSTANT = LatencyLaw()
 def fake_load(
     law: LatencyLaw,
     *,
-    half_way: Callable[[int], None] = lambda _: None,
+    half_way: Callable[[Tensor], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Callable[[str], LoadedModel]:
     """What a lane takes to load models: every model of the catalog, with this device in place of its network.
 
-    `half_way` is called in the middle of each launch, on the lane's thread, with its number of tiles.
+    `half_way` is called in the middle of each launch, on the lane's thread, with its tiles.
     """
 
     def network(pixels: Tensor) -> Tensor:
         tiles, _, height, width = pixels.shape
         half = law.seconds(tiles * height * width) / 2
         sleep(half)
-        half_way(tiles)
+        half_way(pixels)
         sleep(half)
         return repeating(pixels)
 

@@ -16,6 +16,7 @@ from aiokafka import TopicPartition
 from PIL import Image
 
 from pipeline.errors import JobFailed, PipelineError
+from pipeline.imaging.raster import Pixels
 from pipeline.kafka.ends import end_offsets
 from pipeline.kafka.follow import Followed, follow
 from pipeline.settings import Settings
@@ -42,6 +43,7 @@ from tests.support.recorder import Recorder, read
 from tests.support.waiting import until
 
 LISTEN_AGAIN_SECONDS = 0.5
+PLAIN_SIDE = 16
 
 
 @dataclass(slots=True)
@@ -203,8 +205,17 @@ def told(event_id: str, event: JobEvent, value: bytes) -> Told:
 def picture(seed: int, side: int) -> tuple[bytes, Expected]:
     """A PNG of noise, and what the fake device makes of it."""
     pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
     result = enlarged(pixels)
     height, width = result.shape[:2]
-    return file.getvalue(), Expected(width=width, height=height, pixels_sha256=pixels_sha256(result))
+    return _png(pixels), Expected(width=width, height=height, pixels_sha256=pixels_sha256(result))
+
+
+def plain_picture(sample: int) -> bytes:
+    """A PNG of nothing but this sample."""
+    return _png(np.full((PLAIN_SIDE, PLAIN_SIDE, 3), sample, np.uint8))
+
+
+def _png(pixels: Pixels) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()

@@ -98,6 +98,7 @@ class Scene:
             park=lambda record, why: broker.call(lambda: self.parking(record, why)),
             announce=lambda event: self.log.append(("announce", event.job_id)),
             now=self.now,
+            able=lambda: True,
         )
         handling = Handling(self.accepting, ports, self.running, self.rule, self.stopped.append)
         return Worker(

@@ -19,7 +19,8 @@ from schemas.topics import Lane
 from tests.fault.matrix.row import Row
 from tests.support.crash_points import Crash, CrashPoint
 from tests.support.deployment_local import request
-from tests.support.fault_run import picture
+from tests.support.device_faults import DeviceFault, DeviceTrouble
+from tests.support.fault_run import picture, plain_picture
 from tests.support.fault_scene import Scene, Source
 from tests.support.flaky_source import flaky_source
 from tests.support.history import Expected
@@ -30,15 +31,28 @@ MALFORMED = Expected(state="parked", code="malformed_json", kept=False)
 CRASH_LOOP = Expected(state="failed", code=str(FailureCode.CRASH_LOOP), kept=True)
 NO_PICTURE = Expected(state="failed", code=str(FailureCode.IMAGE_FORMAT_UNSUPPORTED))
 DEADLY = "deadly"
+SHADE = 127
+KILLS_DEVICE = DeviceFault(DeviceTrouble.DEADLY, SHADE)
 BESIDE = 16
 NOT_TAKEN_SECONDS = 10.0
 
 
 async def kills(scene: Scene) -> None:
-    """A picture that ends whoever computes it. Supervisors start a worker for each that dies."""
+    """A picture that ends whoever computes it."""
     scene.how = replace(scene.how, deadly=DEADLY)
+    await beside_others(scene, Source(scene.sources[0].tenant, scene.sources[0].name, CRASH_LOOP))
+
+
+async def kills_device(scene: Scene) -> None:
+    """A picture that no device survives; its worker ends by itself, after what it can still do."""
+    scene.how = replace(scene.how, device=KILLS_DEVICE)
+    name = await upload(scene.run.session.store, "acme", plain_picture(SHADE))
+    await beside_others(scene, Source("acme", name, CRASH_LOOP))
+
+
+async def beside_others(scene: Scene, deadly: Source) -> None:
+    """Ask for a deadly picture among others. Supervisors start a worker for each that dies."""
     await scene.start(3)
-    deadly = Source(scene.sources[0].tenant, scene.sources[0].name, CRASH_LOOP)
     async with scene.load(RATE), supervised(scene):
         await scene.run.more_ends(15)
         with scene.run.fault("a picture that kills", recovery_seconds=RECOVERY_SECONDS):
@@ -170,6 +184,7 @@ async def ask_in_words_to_come(scene: Scene, source: Source) -> None:
 
 ROWS: tuple[Row, ...] = (
     Row("10", "a picture that kills its worker", kills, executions=3),
+    Row("10b", "a picture that kills the device", kills_device, executions=3),
     Row("30", "no dead letters taken for 10 s, and a worker killed", no_dead_letters, waste=0.25),
     Row("30b", "kill -9 of a worker that has parked records", parking, waste=0.25),
     Row("31", "a fifth of all requests is bad", poison_flood, waste=0.0, executions=1, repeated_events=0),

@@ -118,6 +118,13 @@ async def test_job_that_was_given_back_is_free_and_nobody_died_of_it(store: Stor
     assert (await begun(store, B)).starts == 1
 
 
+async def test_job_that_was_given_back_with_its_starts_is_free_and_counted(store: Store) -> None:
+    """The device of whoever began it died, and maybe of it."""
+    first = await begun(store)
+    await jobs.give_back(store, first, starts=first.starts)
+    assert (await begun(store, B)).starts == 2
+
+
 async def test_giving_back_what_another_has_taken_changes_nothing(store: Store) -> None:
     """A worker that was silent for too long has nothing to give."""
     silent = await begun(store)

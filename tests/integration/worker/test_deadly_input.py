@@ -1,14 +1,16 @@
-"""An input that kills every worker that begins it."""
+"""An input that kills every worker that begins it, or its device."""
 
 import asyncio
 import signal
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pipeline.kafka.follow import follow
+from pipeline.lifecycle import Exit
 from pipeline.storage.transfer import upload
 from pipeline.tools.session import Session, connect
 from schemas import codec, topics
@@ -16,9 +18,10 @@ from schemas.events import UpscaleCompleted, UpscaleFailed, UpscaleRequested, ev
 from schemas.failures import FailureCode
 from schemas.topics import Lane
 from tests.support.deployment_local import PATIENCE_SECONDS, deployment, request
+from tests.support.device_faults import DeviceFault, DeviceTrouble
 from tests.support.fake_device import LatencyLaw
 from tests.support.fake_worker import FakeWorker, fake_worker
-from tests.support.fault_run import picture
+from tests.support.fault_run import picture, plain_picture
 from tests.support.history import Begun
 from tests.support.recorder import read
 
@@ -28,6 +31,8 @@ INNOCENT = 5
 LAW = LatencyLaw(setup_seconds=0.3)
 """The innocent are still on the device when the deadly one is begun."""
 PICTURE, _ = picture(1, 16)
+SHADE = 127
+KILLS_DEVICE = DeviceFault(DeviceTrouble.DEADLY, SHADE)
 
 
 async def ask(session: Session, asked: list[UpscaleRequested]) -> None:
@@ -38,7 +43,12 @@ async def ask(session: Session, asked: list[UpscaleRequested]) -> None:
         await session.publisher.send(topic, key=b"together", value=message.value, headers=message.headers)
 
 
-async def test_input_that_kills_three_workers_is_parked_and_those_beside_it_complete(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kills", "status"), [("worker", -signal.SIGKILL), ("device", Exit.INTERNAL)], ids=["worker", "device"]
+)
+async def test_input_that_kills_three_workers_is_parked_and_those_beside_it_complete(
+    tmp_path: Path, kills: str, status: int
+) -> None:
     """It fails as `crash_loop` and is never begun again; what was in hand with it is not suspected for good."""
     async with (
         asyncio.timeout(PATIENCE_SECONDS),
@@ -47,12 +57,15 @@ async def test_input_that_kills_three_workers_is_parked_and_those_beside_it_comp
         follow(local.kafka, session.topics.dead_letters.name) as dead_letters,
     ):
         name = await upload(session.store, "test", PICTURE)
-        deadly, *innocent = asked = [request(name) for _ in range(1 + INNOCENT)]
-        how = FakeWorker(tmp_path / "journal", LAW, deadly=deadly.job_id)
+        deadly = request(await upload(session.store, "test", plain_picture(SHADE)))
+        innocent = [request(name) for _ in range(INNOCENT)]
+        asked = [deadly, *innocent]
+        how = FakeWorker(tmp_path / "journal", LAW)
+        how = replace(how, device=KILLS_DEVICE) if kills == "device" else replace(how, deadly=deadly.job_id)
         await ask(session, [*innocent, deadly])
         for _ in range(local.intake.max_starts):
             async with fake_worker(tmp_path, local, how) as worker:
-                assert await worker.ended() == -signal.SIGKILL
+                assert await worker.ended() == status
         async with fake_worker(tmp_path, local, how):
             ends = [event async for event in session.events({each.job_id for each in asked}) if event.terminal]
             parked = await anext(dead_letters)

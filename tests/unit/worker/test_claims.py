@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from pipeline.errors import ShuttingDown
+from pipeline.errors import DeviceDied, ShuttingDown
 from pipeline.storage.jobs import Begun, Busy, JobKey, Rules
 from pipeline.worker.breaker import Breaker
 from pipeline.worker.claims import HAND_BACK_SECONDS, Claims
@@ -95,8 +95,19 @@ async def test_job_that_was_given_up_is_free_at_once_and_nobody_died_of_it() -> 
     ours = claims(objects, "a")
     with pytest.raises(ShuttingDown):
         async with ours.hold(await begun(ours)):
-            raise ShuttingDown("the device stopped working")
+            raise ShuttingDown("the batcher is closed")
     assert (await begun(claims(objects, "b"))).starts == 1
+
+
+async def test_job_whose_device_died_is_free_at_once_and_stays_counted() -> None:
+    """It may be what the device died of, as with a worker that was killed."""
+    objects = MemoryJobs()
+    for worker, starts in (("a", 1), ("b", 2)):
+        ours = claims(objects, worker)
+        with pytest.raises(DeviceDied):
+            async with ours.hold(await begun(ours)):
+                raise DeviceDied("the device stopped working")
+        assert objects.body(KEY) == {"owner": "", "starts": starts}
 
 
 async def test_job_that_has_ended_is_not_given_back() -> None:

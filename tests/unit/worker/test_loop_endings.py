@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from pipeline.errors import JobExpired, JobFailed, ServiceUnreachable, ShuttingDown
+from pipeline.errors import DeviceDied, JobExpired, JobFailed, ServiceUnreachable, ShuttingDown
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Received
 from pipeline.telemetry import tracing
@@ -31,7 +31,7 @@ async def test_worker_gives_up_what_a_dead_device_held_and_lets_go_of_none_of_it
 
     async def die(job: Job) -> Done:
         if job.request.job_id == "job-1":
-            raise ShuttingDown("the device stopped working")
+            raise DeviceDied("the device stopped working")
         return DONE
 
     scene.doing = die

@@ -9,7 +9,7 @@ from functools import partial
 import orjson
 import pytest
 
-from pipeline.errors import CalledOff, JobExpired, JobFailed, ShuttingDown
+from pipeline.errors import CalledOff, DeviceDied, JobExpired, JobFailed, ShuttingDown
 from pipeline.gpu.models.catalog import Catalogue
 from pipeline.kafka.deadletter import Why
 from pipeline.kafka.records import Received
@@ -78,6 +78,10 @@ class Bench:
         self.outcome = outcome
         self.meanwhile: Callable[[], Awaitable[object]] = partial(asyncio.sleep, 0)
         """What happens elsewhere during an execution."""
+        self.deadly = ""
+        """Job of which any device dies."""
+        self.dead: set[str] = set()
+        """Workers whose device has died."""
         self.max_starts = max_starts
         self.handling = self.handled_by("us")
 
@@ -88,12 +92,13 @@ class Bench:
     def handled_by(self, name: str, *, lease_seconds: float = 15.0) -> Handling:
         ports = Ports(
             claims=self.claims(name, lease_seconds=lease_seconds),
-            do=self._do,
+            do=partial(self._do, name),
             say=self._say,
             hand_on=self._hand_on,
             park=self._park,
             announce=self.announced.append,
             now=lambda: 0.0,
+            able=lambda: name not in self.dead,
         )
         return Handling(self._accept, ports, Running(), StopRule(), self.stopped.append)
 
@@ -105,9 +110,13 @@ class Bench:
     def _accept(self, received: Received) -> Job | Refused | Undecodable:
         return accept(received, Clocks(wall=lambda: NOW, monotonic=lambda: 0.0), SOURCES, Catalogue())
 
-    async def _do(self, job: Job, begun: Begun) -> Done:
+    async def _do(self, worker: str, job: Job, begun: Begun) -> Done:
         self.executed.append(begun.starts)
         await self.meanwhile()
+        if job.request.job_id == self.deadly:
+            self.dead.add(worker)
+        if worker in self.dead:
+            raise DeviceDied("the device stopped working")
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         self.log.append("stored")
@@ -284,11 +293,58 @@ async def test_jobs_that_nobody_suspects_do_not_wait_for_one_that_is() -> None:
 
 
 async def test_job_that_cannot_be_done_here_is_given_back_and_stays() -> None:
-    """The device died: another worker is handed the record, at once and without a mark; its caller hears nothing."""
-    bench = Bench(ShuttingDown("the device stopped working"))
+    """Another worker is handed the record, at once and without a mark; its caller hears nothing."""
+    bench = Bench(ShuttingDown("the batcher is closed"))
     with pytest.raises(ShuttingDown):
         await bench.settle(record())
     assert bench.log == ["held", "given back"]
+
+
+async def test_job_that_every_device_dies_of_is_parked_and_those_in_hand_with_it_complete() -> None:
+    """As if it had killed the workers: all are counted, and on its last start it dies alone."""
+    bench = Bench()
+    bench.deadly = "job-1"
+    open_jobs = [f"job-{number}" for number in range(4)]
+    for worker in ("first", "second", "third", "fourth"):
+        handling = bench.handled_by(worker)
+        together = await asyncio.gather(
+            *(bench.settle(record(job_id=job), handling) for job in open_jobs), return_exceptions=True
+        )
+        given_up = [isinstance(end, DeviceDied | ShuttingDown) for end in together]
+        open_jobs = [job for job, again in zip(open_jobs, given_up, strict=True) if again]
+    assert open_jobs == []
+    assert bench.dead == {"first", "second", "third"}
+    ends = {event.data.subject: type(event.data) for event in bench.said}
+    assert ends.pop("job-1") is UpscaleFailed
+    assert [why.reason for why in bench.parked] == ["crash_loop"]
+    assert set(ends.values()) == {UpscaleCompleted}
+    assert len(ends) == 3
+
+
+async def test_job_that_waits_behind_the_one_its_device_dies_of_is_not_begun() -> None:
+    """It would be given its last start on a device that cannot do it."""
+    bench = Bench()
+    suspects = [JobKey("default", f"job-{number}") for number in (1, 2)]
+    for name in ("first", "second"):
+        for key in suspects:
+            await bench.claims(name, lease_seconds=0.0).begin(key)
+    bench.deadly = "job-1"
+    heir = bench.handled_by("heir", lease_seconds=0.0)
+    settling = [bench.settle(record(job_id=key.job_id), heir) for key in suspects]
+    assert [type(end) for end in await asyncio.gather(*settling, return_exceptions=True)] == [DeviceDied, ShuttingDown]
+    assert [bench.objects.body(key)["starts"] for key in suspects] == [3, 2]
+
+
+async def test_job_whose_device_died_counts_as_begun_once_when_it_is_tried_again_later() -> None:
+    """An attempt that came to an end, be it a failure, shows that nothing dies of it."""
+    bench = Bench(TIMEOUT)
+    bench.deadly = "job-1"
+    with pytest.raises(DeviceDied):
+        await bench.settle(record(), bench.handled_by("first"))
+    bench.deadly = ""
+    for name in ("second", "third"):
+        await bench.settle(record(), bench.handled_by(name))
+    assert bench.executed == [1, 2, 1]
 
 
 async def test_worker_that_stops_in_mid_job_gives_it_back() -> None:

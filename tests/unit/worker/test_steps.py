@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.batching.work import BatchKey
-from pipeline.errors import JobExpired, JobFailed, ShuttingDown
+from pipeline.errors import DeviceDied, JobExpired, JobFailed
 from pipeline.gpu.models.catalog import find
 from pipeline.settings import ImageSettings
 from pipeline.worker.outcome import Done
@@ -155,7 +155,7 @@ def test_device_death_is_never_the_jobs_failure(stage: Stage) -> None:
     """Whatever fails on a worker whose device is dead, another worker does the job: nothing is told, nothing let go."""
     scene = scene_with(errors={stage: JobFailed(FailureCode.DEVICE_FAILED, "dead")})
     scene.lane.die()
-    assert type(stopped(scene, one(scene))) is ShuttingDown
+    assert type(stopped(scene, one(scene))) is DeviceDied
 
 
 def test_device_death_is_known_before_the_event_loop_has_heard_of_it() -> None:
@@ -163,7 +163,7 @@ def test_device_death_is_known_before_the_event_loop_has_heard_of_it() -> None:
     scene = scene_with(errors={Stage.INFER: JobFailed(FailureCode.DEVICE_FAILED, "dead")})
     scene.lane.closed = True
     assert not scene.lane.failed.is_set()
-    assert type(stopped(scene, one(scene))) is ShuttingDown
+    assert type(stopped(scene, one(scene))) is DeviceDied
 
 
 @pytest.mark.parametrize("stage", WAITING_STAGES)
