@@ -10,7 +10,7 @@ from pipeline.imaging.raster import Pixels, Raster
 from pipeline.imaging.resize import Size
 from pipeline.imaging.tiling import Tiling
 from pipeline.storage.objects import SourceBytes, SourceFacts, SourceRef, StoredObject
-from pipeline.telemetry.stage import stage
+from pipeline.telemetry.stage import Timings, stage
 from pipeline.worker.intake import Job
 from schemas.stages import Stage
 
@@ -51,7 +51,16 @@ class Steps:
 
 
 async def upscale(job: Job, steps: Steps) -> StoredObject:
-    """Do one job. Raises `JobFailed` when it cannot be done; nothing is stored then."""
+    """Do one job. Raises `JobFailed` when it cannot be done; nothing is stored then.
+
+    Storing waits for as long as the store is away: by then neither source nor pixels are held.
+    """
+    image, facts = await _make(job, steps)
+    with stage(Stage.STORE, job.timings):
+        return await steps.store(image, facts)
+
+
+async def _make(job: Job, steps: Steps) -> tuple[EncodedImage, SourceFacts]:
     timings = job.timings
 
     with stage(Stage.FETCH, timings):
@@ -66,14 +75,7 @@ async def upscale(job: Job, steps: Steps) -> StoredObject:
             raster = await steps.faces_first(raster, raster)
 
     for size in sizes:
-        with stage(Stage.TILE, timings):
-            tiling = await steps.off_loop(steps.divide, raster)
-
-        with stage(Stage.BATCH, timings):
-            tiles = await steps.infer(tiling)
-
-        with stage(Stage.STITCH, timings):
-            raster = await steps.off_loop(steps.assemble, tiling, tiles, size)
+        raster = await _enlarge(raster, size, timings, steps)
 
     if steps.faces_last is not None:
         with stage(Stage.FACE, timings):
@@ -82,6 +84,16 @@ async def upscale(job: Job, steps: Steps) -> StoredObject:
     with stage(Stage.ENCODE, timings):
         image = await steps.off_loop(steps.encode, raster)
 
-    facts = SourceFacts(decoded.raster.width, decoded.raster.height, (*decoded.warnings, *image.warnings))
-    with stage(Stage.STORE, timings):
-        return await steps.store(image, facts)
+    return image, SourceFacts(decoded.raster.width, decoded.raster.height, (*decoded.warnings, *image.warnings))
+
+
+async def _enlarge(raster: Raster, size: Size, timings: Timings, steps: Steps) -> Raster:
+    """One pass of the network."""
+    with stage(Stage.TILE, timings):
+        tiling = await steps.off_loop(steps.divide, raster)
+
+    with stage(Stage.BATCH, timings):
+        tiles = await steps.infer(tiling)
+
+    with stage(Stage.STITCH, timings):
+        return await steps.off_loop(steps.assemble, tiling, tiles, size)

@@ -1,5 +1,6 @@
 """Guarantees of pipeline.worker.upscale."""
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -99,6 +100,54 @@ class Path:
         return function(*args, **kwargs)
 
 
+class Watched(SourceBytes):
+    """Can be referred to weakly."""
+
+
+class Forgetful(Path):
+    """Keeps nothing of what passes through it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, weakref.ref[object]]] = []
+        self.alive_while_storing: list[str] = []
+
+    def watch(self, what: str, each: object) -> None:
+        self.seen.append((what, weakref.ref(each)))
+
+    async def fetch(self, ref: SourceRef) -> SourceBytes:
+        source = Watched(b"file", "00" * 32)
+        self.watch("source", source)
+        return source
+
+    async def decode(self, source: SourceBytes) -> Decoded:
+        raster = Raster(self.raster.pixels.copy())
+        self.watch("decoded", raster.pixels)
+        return Decoded(raster, ())
+
+    async def faces(self, source: Raster, picture: Raster) -> Raster:
+        restored = Raster(picture.pixels.copy())
+        self.watch("restored", restored.pixels)
+        return restored
+
+    async def infer(self, tiling: Tiling) -> Sequence[Pixels]:
+        tiles = await super().infer(tiling)
+        self.watch("tile", tiles[0])
+        return tiles
+
+    def assemble(self, tiling: Tiling, tiles: Sequence[Pixels], size: Size) -> Raster:
+        raster = super().assemble(tiling, tiles, size)
+        self.watch("assembled", raster.pixels)
+        return raster
+
+    def encode(self, raster: Raster) -> EncodedImage:
+        return EncodedImage(b"png", OutputFormat.PNG, raster.width, raster.height)
+
+    async def store(self, image: EncodedImage, source: SourceFacts) -> StoredObject:
+        self.alive_while_storing = [what for what, each in self.seen if each() is not None]
+        return await super().store(image, source)
+
+
 async def test_upscale_takes_the_steps_in_the_order_of_the_diagram() -> None:
     """The path is what the house says it is, and each stage's time is kept for the job's log line."""
     path, work = Path(), job()
@@ -134,6 +183,15 @@ async def test_upscale_runs_the_network_over_its_own_result_where_it_is_planned(
     assert (done.source.width, done.source.height) == (7, 5)
     assert path.result is not None
     assert np.array_equal(path.result.pixels, path.raster.pixels.repeat(4, axis=0).repeat(4, axis=1))
+
+
+async def test_upscale_holds_neither_source_nor_pixels_while_the_result_is_stored() -> None:
+    """It waits there for as long as the store is away, with as many jobs as a worker takes."""
+    path = Forgetful()
+    path.planned = [(14, 10), (28, 20)]
+    await upscale(job(), replace(path.steps(), faces_first=path.faces, faces_last=path.faces))
+    assert len(path.seen) == 8
+    assert path.alive_while_storing == []
 
 
 async def test_upscale_tells_the_warnings_of_decoding_and_of_encoding() -> None:
