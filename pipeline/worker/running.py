@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from enum import Enum, auto
 from typing import Any, TypeVar
 
 from pipeline.errors import CalledOff, ShuttingDown
@@ -13,11 +14,21 @@ REMEMBERED = 100_000
 """Cancellations that a worker keeps in mind, some 20 MB at most; older ones were acted on long ago."""
 
 
+class _Settled(Enum):
+    """How the settling of a job ended, for who waited with another record of it."""
+
+    WELL = auto()
+    FAILED = auto()
+    """Outside of the job's own work; that record is tried again elsewhere."""
+    GIVEN_UP = auto()
+    """By a worker that stops."""
+
+
 class Running:
     """One event loop. After a rebalance a worker may be handed a record whose job it is still doing."""
 
     def __init__(self) -> None:
-        self._settling: dict[JobKey, asyncio.Future[bool]] = {}
+        self._settling: dict[JobKey, asyncio.Future[_Settled]] = {}
         self._doing: dict[JobKey, asyncio.Task[Any]] = {}
         self._called_off: set[JobKey] = set()
         self._unwanted: dict[tuple[str, str], None] = {}
@@ -26,21 +37,34 @@ class Running:
     async def once(self, key: JobKey, settle: Callable[[], Awaitable[T]], twin: T) -> T:
         """What `settle` gives; `twin` when the same job was being settled already, and that has gone well.
 
-        Raises `ShuttingDown` when it has not: the record stays for another worker.
+        Raises what `settle` raises, and `ShuttingDown` when the other gave up: the record stays for another worker.
         """
-        if key in self._settling:
-            if await asyncio.shield(self._settling[key]):
-                return twin
-            raise ShuttingDown("the job was given up in this process")
+        while key in self._settling:
+            match await asyncio.shield(self._settling[key]):
+                case _Settled.WELL:
+                    return twin
+                case _Settled.GIVEN_UP:
+                    raise ShuttingDown("the job was given up in this process")
+                case _Settled.FAILED:
+                    # This worker goes on, and no other would be handed the record: it is ours to settle.
+                    continue
+        return await self._settle(key, settle)
+
+    async def _settle(self, key: JobKey, settle: Callable[[], Awaitable[T]]) -> T:
         over = self._settling[key] = asyncio.get_running_loop().create_future()
-        gone_well = False
+        ended = _Settled.GIVEN_UP
         try:
             settled = await settle()
-            gone_well = True
+            ended = _Settled.WELL
             return settled
+        except ShuttingDown:
+            raise
+        except Exception:
+            ended = _Settled.FAILED
+            raise
         finally:
             del self._settling[key]
-            over.set_result(gone_well)
+            over.set_result(ended)
 
     async def do(self, key: JobKey, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which `call_off` ends with `CalledOff`, also when it came first.

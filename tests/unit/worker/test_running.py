@@ -14,7 +14,7 @@ REPLAYED = JobKey("acme", "job-1", replay=1)
 
 
 class Work:
-    """Work that takes until `finish`; `begun` counts how often it was begun."""
+    """Work that takes until `finish`, and fails once if at all; `begun` counts how often it was begun."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.begun = 0
@@ -26,8 +26,9 @@ class Work:
         self.begun += 1
         self.under_way.set()
         await self.finish.wait()
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
         return "done"
 
 
@@ -56,6 +57,26 @@ async def test_twin_of_a_job_that_was_given_up_stays_uncommitted() -> None:
         await first
     with pytest.raises(ShuttingDown):
         await second
+
+
+async def test_twin_of_a_job_whose_worker_is_cancelled_stays_uncommitted() -> None:
+    """Both records are handed out again elsewhere."""
+    first, second = await pair(Running(), Work())
+    await asyncio.wait({second}, timeout=0)
+    first.cancel()
+    with pytest.raises(ShuttingDown):
+        await second
+    assert first.cancelled()
+
+
+async def test_twin_of_a_job_that_could_not_be_settled_settles_it() -> None:
+    """The worker goes on, so no other would be handed the record, and nothing after it could be committed."""
+    first, second = await pair(Running(), work := Work(ZeroDivisionError()))
+    await asyncio.wait({second}, timeout=0)
+    work.finish.set()
+    with pytest.raises(ZeroDivisionError):
+        await first
+    assert (await second, work.begun) == ("done", 2)
 
 
 async def test_twin_that_leaves_does_not_take_the_first_along() -> None:

@@ -89,11 +89,13 @@ class Bench:
         breaker = Breaker("test", FailureCode.STORE_UNAVAILABLE, changed=lambda: None)
         return Claims(self.objects.store(), Rules(name, lease_seconds, self.max_starts), breaker, "/test")
 
-    def handled_by(self, name: str, *, lease_seconds: float = 15.0) -> Handling:
+    def handled_by(
+        self, name: str, *, lease_seconds: float = 15.0, say: Callable[[Event], Awaitable[None]] | None = None
+    ) -> Handling:
         ports = Ports(
             claims=self.claims(name, lease_seconds=lease_seconds),
             do=partial(self._do, name),
-            say=self._say,
+            say=say or self._say,
             hand_on=self._hand_on,
             park=self._park,
             announce=self.announced.append,
@@ -401,6 +403,23 @@ async def test_record_that_comes_again_while_its_job_runs_executes_nothing() -> 
     bench = Bench()
     await asyncio.gather(bench.settle(record()), bench.settle(record()))
     assert bench.log == ["held", "stored", "ended", "said", "let go", "let go"]
+
+
+async def test_record_that_comes_again_is_settled_when_the_first_could_not_be() -> None:
+    """The first is tried again later; did the second wait for another worker, nothing after it would be committed."""
+    bench = Bench()
+    refusals = iter([True, False])
+
+    async def say(event: Event) -> None:
+        if next(refusals):
+            raise ZeroDivisionError
+        bench.said.append(event)
+
+    handling = bench.handled_by("us", say=say)
+    await asyncio.gather(bench.settle(record(), handling), bench.settle(record(), handling))
+    assert [again.reason for again in bench.handed] == ["internal"]
+    assert [type(event.data) for event in bench.said] == [UpscaleCompleted]
+    assert bench.executed == [1]
 
 
 async def test_worker_stops_when_too_many_jobs_in_a_row_end_parked_by_our_fault() -> None:
