@@ -92,7 +92,9 @@ def _steps(job: Job, rooms: Rooms, made_by: MadeBy, held: AsyncExitStack) -> Ste
 
     async def fetch(ref: SourceRef) -> SourceBytes:
         budget = await held.enter_async_context(rooms.bytes.hold(rooms.fetching.max_bytes, tenant))
-        source = await rooms.store_breaker.call(lambda: rooms.fetch(ref))
+        # Whoever waits for the store must need it: the web's answers say nothing of whether it is back.
+        in_store = ref.bucket is not None
+        source = await (rooms.store_breaker.call(lambda: rooms.fetch(ref)) if in_store else rooms.fetch(ref))
         budget.shrink(len(source.data))
         return source
 

@@ -11,6 +11,7 @@ from pipeline.batching.work import BatchKey
 from pipeline.errors import DeviceDied, JobExpired, JobFailed
 from pipeline.gpu.models.catalog import find
 from pipeline.settings import ImageSettings
+from pipeline.storage.objects import SourceRef
 from pipeline.worker.outcome import Done
 from pipeline.worker.steps import PIXEL_PATH, do, sides_up_to
 from schemas.events import UpscaleProgress
@@ -142,6 +143,33 @@ def test_failure_of_a_step_is_the_jobs_own_and_gives_everything_back(stage: Stag
     error = stopped(scene, one(scene, deadline=5.0))
     assert isinstance(error, JobFailed)
     assert (error.code, type(error)) == (FailureCode.SOURCE_STATUS, JobFailed)
+
+
+@pytest.mark.parametrize(
+    ("source", "waits"),
+    [(SourceRef("https", "https://e.com/job-1"), False), (SourceRef("upload", "upload:/job-1", "b", "k"), True)],
+    ids=["web", "store"],
+)
+def test_only_a_source_that_lies_in_the_store_waits_for_it_and_tells_that_it_is_back(
+    source: SourceRef, waits: bool
+) -> None:
+    """What the web answers, be it a failure, lets nobody on who waits for the store."""
+    scene = scene_with(errors={Stage.FETCH: JobFailed(FailureCode.SOURCE_STATUS, "no")})
+
+    async def away() -> None:
+        raise JobFailed(FailureCode.STORE_UNAVAILABLE, "away")
+
+    async def asked() -> tuple[bool, bool]:
+        async with scene.open() as rooms:
+            waiting = asyncio.create_task(rooms.store_breaker.call(away))
+            await asyncio.sleep(0)
+            with pytest.raises(JobFailed, match="no"):
+                await do(replace(make_job(), source=source), BEGUN, rooms)
+            seen = asyncio.get_running_loop().time() > 0.0, not rooms.store_breaker.open
+            waiting.cancel()
+        return seen
+
+    assert run_virtual(asked()) == (waits, waits)
 
 
 def test_timeout_that_is_not_the_deadlines_is_not_told_as_expiry() -> None:
