@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -30,9 +29,9 @@ from pipeline.worker.faces import prepare as prepare_faces
 from pipeline.worker.intake import Job
 from pipeline.worker.outcome import Done
 from pipeline.worker.rooms import Rooms
-from pipeline.worker.upscale import RestoreFaces, Steps, upscale
+from pipeline.worker.upscale import RestoreFaces, upscale
 from schemas.events import Provenance
-from schemas.options import FaceOrder, MetadataPolicy
+from schemas.options import FaceOrder, MetadataPolicy, UpscaleOptions
 
 PIXEL_PATH = "1"
 """Raised when the same input gives other pixels, so that an older result is never passed off as a newer one."""
@@ -61,7 +60,8 @@ async def do(job: Job, begun: Begun, rooms: Rooms) -> Done:
     try:
         async with asyncio.timeout_at(job.deadline) as deadline, AsyncExitStack() as held:
             made_by = await _made_by(job, rooms)
-            stored = await _earlier(job, begun, rooms, made_by) or await upscale(job, _steps(job, rooms, made_by, held))
+            steps = JobSteps(job, rooms, made_by, held)
+            stored = await _earlier(job, begun, rooms, made_by) or await upscale(job, steps)
     except TimeoutError:
         if deadline.expired():
             raise JobExpired from None
@@ -87,77 +87,84 @@ async def _earlier(job: Job, begun: Begun, rooms: Rooms, made_by: MadeBy) -> Sto
     return await rooms.store_breaker.call(lambda: find_result(rooms.store, _identity(job, made_by)))
 
 
-def _steps(job: Job, rooms: Rooms, made_by: MadeBy, held: AsyncExitStack) -> Steps:
-    options, limits, tenant = job.request.options, rooms.limits, job.request.tenant
+@dataclass(frozen=True, slots=True)
+class JobSteps:
+    """One job's `Steps` in the real rooms. What it takes of the budgets it keeps until `held` is closed."""
 
-    async def fetch(ref: SourceRef) -> SourceBytes:
-        budget = await held.enter_async_context(rooms.bytes.hold(rooms.fetching.max_bytes, tenant))
+    job: Job
+    rooms: Rooms
+    made_by: MadeBy
+    held: AsyncExitStack
+
+    async def fetch(self, ref: SourceRef) -> SourceBytes:
+        rooms = self.rooms
+        taking = rooms.bytes.hold(rooms.fetching.max_bytes, self.job.request.tenant)
+        budget = await self.held.enter_async_context(taking)
         # Whoever waits for the store must need it: the web's answers say nothing of whether it is back.
         in_store = ref.bucket is not None
         source = await (rooms.store_breaker.call(lambda: rooms.fetch(ref)) if in_store else rooms.fetch(ref))
         budget.shrink(len(source.data))
         return source
 
-    async def decode(source: SourceBytes) -> Decoded:
-        budget = await held.enter_async_context(rooms.pixels.hold(limits.max_pixels, tenant))
-        decoded = await rooms.decoders.decode(source.data, keep_exif=options.metadata is MetadataPolicy.KEEP)
+    async def decode(self, source: SourceBytes) -> Decoded:
+        taking = self.rooms.pixels.hold(self.rooms.limits.max_pixels, self.job.request.tenant)
+        budget = await self.held.enter_async_context(taking)
+        keep_exif = self._options.metadata is MetadataPolicy.KEEP
+        decoded = await self.rooms.decoders.decode(source.data, keep_exif=keep_exif)
         width, height = decoded.raster.width, decoded.raster.height
-        budget.shrink(largest_source(width, height, planned(decoded.raster)))
-        metrics.SOURCE_MEGAPIXELS.labels(job.lane).inc(width * height / 1e6)
+        budget.shrink(largest_source(width, height, self._planned(decoded.raster)))
+        metrics.SOURCE_MEGAPIXELS.labels(self.job.lane).inc(width * height / 1e6)
         return decoded
 
-    def planned(raster: Raster) -> tuple[Size, ...]:
-        return sizes_of(raster.width, raster.height, options, job.model.scale)
-
-    def sizes(raster: Raster) -> tuple[Size, ...]:
-        found = planned(raster)
-        check_sizes(found, options, max_pixels=limits.max_pixels, max_output_pixels=limits.max_output_pixels)
+    def sizes(self, raster: Raster) -> tuple[Size, ...]:
+        limits, found = self.rooms.limits, self._planned(raster)
+        check_sizes(found, self._options, max_pixels=limits.max_pixels, max_output_pixels=limits.max_output_pixels)
         return found
 
-    def cut(raster: Raster) -> Tiling:
-        pad = job.model.pad if options.tile_pad is None else options.tile_pad
-        sides = sides_up_to(rooms.lane.profile.sides, options.tile_size)
-        return divide(raster, pad=pad, sides=sides, multiple=job.model.multiple)
+    def divide(self, raster: Raster) -> Tiling:
+        model, options = self.job.model, self._options
+        pad = model.pad if options.tile_pad is None else options.tile_pad
+        sides = sides_up_to(self.rooms.lane.profile.sides, options.tile_size)
+        return divide(raster, pad=pad, sides=sides, multiple=model.multiple)
 
-    async def infer(tiling: Tiling) -> Sequence[Pixels]:
-        key = BatchKey(str(job.variant), tiling.plan.window_height, tiling.plan.window_width)
-        return await rooms.compute(job, key, tiling.tiles, made_by.model, rooms.announcer.progress(job.request))
+    async def infer(self, tiling: Tiling) -> Sequence[Pixels]:
+        key = BatchKey(str(self.job.variant), tiling.plan.window_height, tiling.plan.window_width)
+        progress = self.rooms.announcer.progress(self.job.request)
+        return await self.rooms.compute(self.job, key, tiling.tiles, self.made_by.model, progress)
 
-    async def store(image: EncodedImage, source: SourceFacts) -> StoredObject:
-        identity = _identity(job, made_by)
-        return await rooms.store_breaker.call(
-            lambda: store_result(rooms.store, image, source, identity, version=__version__)
+    def assemble(self, tiling: Tiling, tiles: Sequence[Pixels], size: Size) -> Raster:
+        return assemble(tiling, tiles, size, native_scale=self.job.model.scale)
+
+    def faces(self, order: FaceOrder) -> RestoreFaces | None:
+        networks, options = self.made_by.faces, self._options.faces
+        if networks is None or options.order is not order:
+            return None
+
+        async def compute(model: str, crops: Sequence[Pixels]) -> Sequence[Pixels]:
+            return await self.rooms.compute(self.job, BatchKey(model, SIDE, SIDE), crops, networks.facts[model])
+
+        steps = FaceSteps(partial(self.rooms.lane.find_faces, networks.detector), compute, self.off_loop)
+        return partial(restore_faces, networks=networks, options=options, steps=steps)
+
+    def encode(self, raster: Raster) -> EncodedImage:
+        return encode(raster, output_format=self._options.output_format, quality=self._options.quality)
+
+    async def store(self, image: EncodedImage, source: SourceFacts) -> StoredObject:
+        identity = _identity(self.job, self.made_by)
+        return await self.rooms.store_breaker.call(
+            lambda: store_result(self.rooms.store, image, source, identity, version=__version__)
         )
 
-    return Steps(
-        fetch=fetch,
-        decode=decode,
-        sizes=sizes,
-        divide=cut,
-        infer=infer,
-        assemble=partial(assemble, native_scale=job.model.scale),
-        encode=partial(encode, output_format=options.output_format, quality=options.quality),
-        store=store,
-        off_loop=partial(_off_loop, rooms.threads),
-        faces_first=_faces(job, rooms, made_by, FaceOrder.BEFORE),
-        faces_last=_faces(job, rooms, made_by, FaceOrder.AFTER),
-    )
+    async def off_loop(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.rooms.threads, partial(function, *args, **kwargs))
 
+    @property
+    def _options(self) -> UpscaleOptions:
+        return self.job.request.options
 
-def _faces(job: Job, rooms: Rooms, made_by: MadeBy, order: FaceOrder) -> RestoreFaces | None:
-    options, networks = job.request.options.faces, made_by.faces
-    if networks is None or options.order is not order:
-        return None
-
-    async def compute(model: str, crops: Sequence[Pixels]) -> Sequence[Pixels]:
-        return await rooms.compute(job, BatchKey(model, SIDE, SIDE), crops, networks.facts[model])
-
-    steps = FaceSteps(partial(rooms.lane.find_faces, networks.detector), compute, partial(_off_loop, rooms.threads))
-    return partial(restore_faces, networks=networks, options=options, steps=steps)
-
-
-async def _off_loop(threads: Executor, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    return await asyncio.get_running_loop().run_in_executor(threads, partial(function, *args, **kwargs))
+    def _planned(self, raster: Raster) -> tuple[Size, ...]:
+        return sizes_of(raster.width, raster.height, self._options, self.job.model.scale)
 
 
 def sides_up_to(sides: Sequence[int], largest: int | None) -> tuple[int, ...]:

@@ -1,7 +1,6 @@
 """The data path, top to bottom: from a source reference to a stored result."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
 from pipeline.imaging.decode import Decoded
@@ -12,11 +11,11 @@ from pipeline.imaging.tiling import Tiling
 from pipeline.storage.objects import SourceBytes, SourceFacts, SourceRef, StoredObject
 from pipeline.telemetry.stage import Timings, stage
 from pipeline.worker.intake import Job
+from schemas.options import FaceOrder
 from schemas.stages import Stage
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
 
 RestoreFaces = Callable[[Raster, Raster], Awaitable[Raster]]
 """The source, and what became of it: that with the source's faces restored."""
@@ -28,26 +27,31 @@ class OffLoop(Protocol):
     async def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """The steps of one job. `steps.py` binds the real ones; plain functions serve in tests."""
+class Steps(Protocol):
+    """The steps of one job: those in the real rooms are in `steps.py`."""
 
-    fetch: Callable[[SourceRef], Awaitable[SourceBytes]]
-    decode: Callable[[SourceBytes], Awaitable[Decoded]]
-    sizes: Callable[[Raster], Sequence[Size]]
-    """The picture's size after each pass of the network: one, unless it is to run over its own result. The last is
-    the result's. Refuses what is too large before anything is computed."""
-    divide: Callable[[Raster], Tiling]
-    infer: Callable[[Tiling], Awaitable[Sequence[Pixels]]]
-    """Through the batcher; one upscaled tile for each tile, in order."""
-    assemble: Callable[[Tiling, Sequence[Pixels], Size], Raster]
-    encode: Callable[[Raster], EncodedImage]
-    store: Callable[[EncodedImage, SourceFacts], Awaitable[StoredObject]]
-    off_loop: OffLoop
-    faces_first: RestoreFaces | None = None
-    """On the source, before it is cut. None unless the request asks for faces, in this order."""
-    faces_last: RestoreFaces | None = None
-    """On the upscaled picture."""
+    async def fetch(self, ref: SourceRef) -> SourceBytes: ...
+    async def decode(self, source: SourceBytes) -> Decoded: ...
+
+    def sizes(self, raster: Raster) -> Sequence[Size]:
+        """The picture's size after each pass of the network: one, unless it is to run over its own result. The last is
+        the result's. Refuses what is too large before anything is computed."""
+
+    def divide(self, raster: Raster) -> Tiling: ...
+
+    async def infer(self, tiling: Tiling) -> Sequence[Pixels]:
+        """Through the batcher; one upscaled tile for each tile, in order."""
+
+    def assemble(self, tiling: Tiling, tiles: Sequence[Pixels], size: Size) -> Raster: ...
+
+    def faces(self, order: FaceOrder) -> RestoreFaces | None:
+        """On the source before it is cut, or on the upscaled picture. None unless the request asks for them there."""
+
+    def encode(self, raster: Raster) -> EncodedImage: ...
+    async def store(self, image: EncodedImage, source: SourceFacts) -> StoredObject: ...
+
+    @property
+    def off_loop(self) -> OffLoop: ...
 
 
 async def upscale(job: Job, steps: Steps) -> StoredObject:
@@ -70,16 +74,16 @@ async def _make(job: Job, steps: Steps) -> tuple[EncodedImage, SourceFacts]:
         decoded = await steps.decode(source)
 
     raster, sizes = decoded.raster, steps.sizes(decoded.raster)
-    if steps.faces_first is not None:
+    if restore := steps.faces(FaceOrder.BEFORE):
         with stage(Stage.FACE, timings):
-            raster = await steps.faces_first(raster, raster)
+            raster = await restore(raster, raster)
 
     for size in sizes:
         raster = await _enlarge(raster, size, timings, steps)
 
-    if steps.faces_last is not None:
+    if restore := steps.faces(FaceOrder.AFTER):
         with stage(Stage.FACE, timings):
-            raster = await steps.faces_last(decoded.raster, raster)
+            raster = await restore(decoded.raster, raster)
 
     with stage(Stage.ENCODE, timings):
         image = await steps.off_loop(steps.encode, raster)

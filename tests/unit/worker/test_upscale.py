@@ -2,7 +2,6 @@
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
@@ -22,9 +21,9 @@ from pipeline.settings import FetchSettings, StoreSettings
 from pipeline.storage.objects import SourceBytes, SourceFacts, SourceRef, StoredObject
 from pipeline.storage.sources import SourcePolicy
 from pipeline.worker.intake import Clocks, Job, accept
-from pipeline.worker.upscale import Steps, upscale
+from pipeline.worker.upscale import RestoreFaces, upscale
 from schemas.failures import FailureCode
-from schemas.options import OutputFormat
+from schemas.options import FaceOrder, OutputFormat
 from schemas.stages import Stage
 from schemas.topics import Lane
 
@@ -50,19 +49,7 @@ class Path:
         self.raster = Raster(np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3))
         self.planned: list[Size] = []
         self.result: Raster | None = None
-
-    def steps(self) -> Steps:
-        return Steps(
-            fetch=self.fetch,
-            decode=self.decode,
-            sizes=self.sizes,
-            divide=self.divide,
-            infer=self.infer,
-            assemble=self.assemble,
-            encode=self.encode,
-            store=self.store,
-            off_loop=self.off_loop,
-        )
+        self.restoring: dict[FaceOrder, RestoreFaces] = {}
 
     async def fetch(self, ref: SourceRef) -> SourceBytes:
         self.taken.append("fetch")
@@ -86,6 +73,9 @@ class Path:
     def assemble(self, tiling: Tiling, tiles: Sequence[Pixels], size: Size) -> Raster:
         self.taken.append("assemble")
         return assemble(tiling, tiles, size, native_scale=2)
+
+    def faces(self, order: FaceOrder) -> RestoreFaces | None:
+        return self.restoring.get(order)
 
     def encode(self, raster: Raster) -> EncodedImage:
         self.taken.append("encode")
@@ -125,7 +115,7 @@ class Forgetful(Path):
         self.watch("decoded", raster.pixels)
         return Decoded(raster, ())
 
-    async def faces(self, source: Raster, picture: Raster) -> Raster:
+    async def restore(self, source: Raster, picture: Raster) -> Raster:
         restored = Raster(picture.pixels.copy())
         self.watch("restored", restored.pixels)
         return restored
@@ -151,7 +141,7 @@ class Forgetful(Path):
 async def test_upscale_takes_the_steps_in_the_order_of_the_diagram() -> None:
     """The path is what the house says it is, and each stage's time is kept for the job's log line."""
     path, work = Path(), job()
-    done = await upscale(work, path.steps())
+    done = await upscale(work, path)
     assert path.taken == ["fetch", "decode", "divide", "infer", "assemble", "encode", "store"]
     assert list(work.timings.seconds) == [
         Stage.FETCH,
@@ -169,7 +159,7 @@ async def test_upscale_takes_the_steps_in_the_order_of_the_diagram() -> None:
 async def test_upscale_puts_every_pixel_where_it_belongs() -> None:
     """With a network that repeats pixels, the result is the picture with its pixels repeated."""
     path = Path()
-    await upscale(job(), path.steps())
+    await upscale(job(), path)
     assert path.result is not None
     assert np.array_equal(path.result.pixels, path.raster.pixels.repeat(2, axis=0).repeat(2, axis=1))
 
@@ -178,7 +168,7 @@ async def test_upscale_runs_the_network_over_its_own_result_where_it_is_planned(
     """Each pass cuts, upscales and puts together anew; source facts stay those of the source."""
     path = Path()
     path.planned = [(14, 10), (28, 20)]
-    done = await upscale(job(), path.steps())
+    done = await upscale(job(), path)
     assert path.taken == ["fetch", "decode", *["divide", "infer", "assemble"] * 2, "encode", "store"]
     assert (done.source.width, done.source.height) == (7, 5)
     assert path.result is not None
@@ -189,14 +179,15 @@ async def test_upscale_holds_neither_source_nor_pixels_while_the_result_is_store
     """It waits there for as long as the store is away, with as many jobs as a worker takes."""
     path = Forgetful()
     path.planned = [(14, 10), (28, 20)]
-    await upscale(job(), replace(path.steps(), faces_first=path.faces, faces_last=path.faces))
+    path.restoring = dict.fromkeys(FaceOrder, path.restore)
+    await upscale(job(), path)
     assert len(path.seen) == 8
     assert path.alive_while_storing == []
 
 
 async def test_upscale_tells_the_warnings_of_decoding_and_of_encoding() -> None:
     """Nothing that was left out goes unmentioned."""
-    done = await upscale(job(), Path().steps())
+    done = await upscale(job(), Path())
     assert done.source.warnings == ("icc_ignored", "depth_reduced")
 
 
@@ -209,12 +200,12 @@ async def test_upscale_stores_nothing_when_a_step_fails() -> None:
 
     path.infer = fail  # type: ignore[method-assign]
     with pytest.raises(JobFailed, match="no memory"):
-        await upscale(job(), path.steps())
+        await upscale(job(), path)
     assert "store" not in path.taken
 
 
-@pytest.mark.parametrize("order", ["first", "last"])
-async def test_faces_are_a_step_where_they_are_asked_for(order: str) -> None:
+@pytest.mark.parametrize("order", FaceOrder)
+async def test_faces_are_a_step_where_they_are_asked_for(order: FaceOrder) -> None:
     """On the source before it is cut, or on the upscaled picture, whose faces are looked for in the source."""
     path, work = Path(), job()
     sizes: list[tuple[int, int]] = []
@@ -224,12 +215,13 @@ async def test_faces_are_a_step_where_they_are_asked_for(order: str) -> None:
         sizes.append((source.width, picture.width))
         return Raster(np.zeros_like(picture.pixels))
 
-    steps = replace(path.steps(), **{f"faces_{order}": restore})
-    await upscale(work, steps)
+    path.restoring = {order: restore}
+    await upscale(work, path)
     expected = ["fetch", "decode", "divide", "infer", "assemble", "encode", "store"]
-    expected.insert(2 if order == "first" else 5, "faces")
+    before = order is FaceOrder.BEFORE
+    expected.insert(2 if before else 5, "faces")
     assert path.taken == expected
-    assert sizes == [(7, 7 if order == "first" else 14)]
+    assert sizes == [(7, 7 if before else 14)]
     assert work.timings.seconds[Stage.FACE] > 0
     assert path.result is not None
     assert not path.result.pixels.any()
