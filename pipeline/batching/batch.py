@@ -55,7 +55,7 @@ class Batcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take no more work, give up what is not answered (`drain` first to finish it), and end all launches."""
+        """Take no more work, give up what is not answered, and end all launches."""
         tasks, self._serving = self._serving, []
         for entry in self._queue:
             entry.fail(ShuttingDown("the batcher was closed before all tiles were upscaled"))
@@ -81,10 +81,6 @@ class Batcher:
             return await entry.answer
         finally:
             self._queue.discard(entry)
-
-    async def drain(self) -> None:
-        """Return when every work is answered, those submitted meanwhile included."""
-        await self._queue.wait_empty()
 
     async def _serve(self) -> None:
         """One slot: launch while tiles wait, then wait for some.

@@ -74,14 +74,9 @@ class Queue:
         self._shares = Shares()
         self._tickets = 0
         self._bulk_credit = 0.0
-        self._empty = asyncio.Event()
-        self._empty.set()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._entries.values()))
-
-    async def wait_empty(self) -> None:
-        await self._empty.wait()
 
     def add(self, work: TileWork, arrived: float, on_progress: Progress | None) -> Entry:
         """Queue a work. Call on the event loop; `discard` the entry when its waiter has its answer or leaves."""
@@ -89,7 +84,6 @@ class Queue:
         entry = Entry(self._tickets, work, arrived, asyncio.get_running_loop().create_future(), on_progress)
         self._entries[entry.ticket] = entry
         self._shares.arrive((work.lane, work.tenant))
-        self._empty.clear()
         metrics.QUEUED_TILES.labels(work.lane).inc(entry.waiting)
         return entry
 
@@ -97,8 +91,6 @@ class Queue:
         del self._entries[entry.ticket]
         metrics.QUEUED_TILES.labels(entry.work.lane).dec(len(entry.work.tiles) - entry.launched)
         self._shares.leave((entry.work.lane, entry.work.tenant))
-        if not self._entries:
-            self._empty.set()
 
     def view(self, limit: Callable[[BatchKey], int], now: float) -> View:
         """What the policy chooses from. A limit below 1 counts as 1, so that every work can go on."""

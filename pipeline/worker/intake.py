@@ -17,7 +17,6 @@ from pipeline.storage.sources import SourcePolicy, parse
 from pipeline.telemetry.stage import Timings
 from schemas import codec
 from schemas.events import UpscaleRequested
-from schemas.failures import FailureCode
 from schemas.topics import Lane
 
 log = structlog.get_logger()
@@ -91,7 +90,7 @@ def _understood(
     except codec.UndecodableEvent as error:
         return Undecodable(error.reason, str(error))
     except codec.InvalidRequest as error:
-        return Refused(error.request, _invalid(error))
+        return Refused(error.request, JobFailed(error.code, str(error), {"field": error.field}))
     if not isinstance(event.data, UpscaleRequested):
         return Undecodable("unexpected_type", f"type: {event.type} does not belong on a request topic")
     try:
@@ -122,9 +121,3 @@ def _job(
         started=now,
         deadline=deadline,
     )
-
-
-def _invalid(error: codec.InvalidRequest) -> JobFailed:
-    options = error.field.split(".")[0] == "options"
-    code = FailureCode.INVALID_OPTIONS if options else FailureCode.INVALID_REQUEST
-    return JobFailed(code, str(error), {"field": error.field})

@@ -392,25 +392,6 @@ def test_closing_leaves_an_error_of_the_body_as_it_is() -> None:
         run_virtual(play())
 
 
-def test_draining_lets_everyone_finish() -> None:
-    """Drained, then closed: nobody is given up, not even a work that comes while draining."""
-
-    async def scene(batcher: Batcher) -> None:
-        waiters = [started(batcher.submit(make_work(1, 9)))]
-        await asyncio.sleep(0.5)
-        draining = asyncio.create_task(batcher.drain())
-        waiters.append(started(batcher.submit(make_work(2, 1))))
-        await draining
-        assert [len(waiter.result()) for waiter in waiters] == [9, 1]
-
-    in_batcher(FakeDevice(), scene)
-
-
-def test_draining_returns_at_once_when_nothing_waits() -> None:
-    """An idle batcher is drained."""
-    in_batcher(FakeDevice(), lambda batcher: batcher.drain())
-
-
 def test_batcher_survives_a_device_that_cancels_its_own_launch() -> None:
     """Its works are given up, not left waiting, and the next launch is served."""
 
