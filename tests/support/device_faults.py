@@ -40,7 +40,7 @@ class DeviceFault:
         if self.trouble is DeviceTrouble.OUT_OF_MEMORY and len(tiles) > self.number:
             raise torch.OutOfMemoryError("out of memory")
         if self._ends_device(tiles):
-            raise RuntimeError("an illegal memory access was encountered")
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
     def _ends_device(self, tiles: Tensor) -> bool:
         if self.trouble is DeviceTrouble.DEADLY:
