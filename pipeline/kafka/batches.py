@@ -54,8 +54,8 @@ class Batches:
         self._most = most
         self._assigned = _Assigned()
         self._client: AIOKafkaConsumer | None = None
-        self._taken: dict[TopicPartition, int] = {}
-        """What is to be committed: the next offset of partitions that were read since the last commit."""
+        self._reached: dict[TopicPartition, int] = {}
+        """What is to be committed: the next offset of partitions that were placed or read since the last commit."""
         self._commit_at = 0.0
         self.last_poll: float | None = None
         """When a poll last succeeded, on the event loop's clock; None before the first."""
@@ -95,39 +95,44 @@ class Batches:
         client = self._client
         if client is None:
             raise RuntimeError("not joined: use `async with`")
-        if self._assigned.unplaced:
-            await self._place(client)
+        # Polled first: while the places cannot be had all is paused, and the group still wants to hear of us.
         # Never cancelled: after one aborted poll aiokafka takes us for polling for ever.
         found = await client.getmany(timeout_ms=POLL_MS, max_records=self._most)
         self.last_poll = asyncio.get_running_loop().time()
+        if self._assigned.unplaced:
+            await self._place(client)
         if not found:
             await self._commit(client)
             return
         await take([read_record(record) for records in found.values() for record in records])
-        self._taken |= {each: records[-1].offset + 1 for each, records in found.items()}
+        self._reached |= {each: records[-1].offset + 1 for each, records in found.items()}
         await self._commit(client)
         if sum(map(len, found.values())) < self._most:
             await asyncio.sleep(LINGER_SECONDS)
 
     async def _place(self, client: AIOKafkaConsumer) -> None:
+        """What was reached before is out of date: others may have read further since."""
         unplaced = self._assigned.unplaced & client.assignment()
         places = await self._places({(each.topic, each.partition) for each in unplaced})
         for each in unplaced & client.assignment():
             place = places.get((each.topic, each.partition))
             if place is None:
+                self._reached.pop(each, None)
                 await client.seek_to_beginning(each)
             else:
+                self._reached[each] = place
                 client.seek(each, place)
         client.resume(*(unplaced & client.assignment()))
         self._assigned.unplaced -= unplaced
 
     async def _commit(self, client: AIOKafkaConsumer) -> None:
-        """Now and then; nothing depends on it."""
+        """Now and then, of what is ours and placed; nothing depends on it."""
         now = asyncio.get_running_loop().time()
-        if not self._taken or now < self._commit_at:
+        placed = client.assignment() - self._assigned.unplaced
+        ours = {each: self._reached[each] for each in self._reached.keys() & placed}
+        if not ours or now < self._commit_at:
             return
-        self._commit_at = now + self._settings.commit_interval_seconds
-        ours, self._taken = {each: self._taken[each] for each in self._taken.keys() & client.assignment()}, {}
+        self._commit_at, self._reached = now + self._settings.commit_interval_seconds, {}
         with suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(self._settings.revoke_budget_seconds):
                 await client.commit(ours)
@@ -147,17 +152,20 @@ class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         self.unplaced: set[TopicPartition] = set()
         self.client: AIOKafkaConsumer | None = None
 
-    def displace(self) -> None:
-        """Everything is to be placed anew."""
-        if self.client is not None:
-            self.on_partitions_assigned(self.client.assignment())
-
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         self.unplaced -= revoked
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self.unplaced |= assigned
-        if self.client is not None:
-            self.client.pause(*assigned)
+        self._displace(assigned)
         metrics.REBALANCES.inc()
         log.info("partitions_assigned", partitions=len(assigned))
+
+    def displace(self) -> None:
+        """Everything is to be placed anew."""
+        if self.client is not None:
+            self._displace(self.client.assignment())
+
+    def _displace(self, partitions: set[TopicPartition]) -> None:
+        self.unplaced |= partitions
+        if self.client is not None:
+            self.client.pause(*partitions)
