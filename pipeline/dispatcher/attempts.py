@@ -29,7 +29,7 @@ BEGIN_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What attempts act through. `claim` and `record` raise `PipelineError` for what passes."""
+    """What attempts act through. `claim`, `record` and `release` raise `PipelineError` for what passes."""
 
     claim: Callable[[Held], Awaitable[Sequence[tuple[PendingDelivery, Keys]]]]
     """Deliveries that are due, with the keys to sign them with; as many as there is room for beside what is held. They
@@ -86,26 +86,35 @@ class Attempts:
     async def run(self, stopping: asyncio.Event) -> None:
         """Claim, attempt, write down until `stopping`; then until what is under way has ended and is written down.
 
-        A database that is away is asked again: nothing is lost meanwhile, for nothing is claimed.
+        A database that is away is asked again: nothing is lost meanwhile, for nothing is claimed. Raises what else
+        fails, above all writing down: what is not written is attempted again and again.
         """
-        recording = asyncio.create_task(self._record_for_ever())
         try:
-            while not stopping.is_set():
-                self._wake.clear()
+            async with asyncio.TaskGroup() as loops:
+                recording = loops.create_task(self._record_for_ever())
+                await self._claim_until(stopping)
+                self._stopping = True
+                await asyncio.gather(*self._tasks)
+                await self._record()
                 await self._release()
-                if await self._claim():
-                    await wait_until(stopping, PAUSE_SECONDS)
-                else:
-                    await wait_until(stopping, REST_SECONDS)
-                    await first_of(stopping, self._wake, seconds=IDLE_SECONDS - REST_SECONDS)
-            self._stopping = True
-            await asyncio.gather(*self._tasks)
-            await self._record()
-            await self._release()
+                recording.cancel()
+        except BaseExceptionGroup as group:
+            # The first to fail takes the others along; a group would hide what it is.
+            raise group.exceptions[0] from group
         finally:
-            for task in (recording, *self._tasks):
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(recording, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _claim_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            self._wake.clear()
+            await self._release()
+            if await self._claim():
+                await wait_until(stopping, PAUSE_SECONDS)
+            else:
+                await wait_until(stopping, REST_SECONDS)
+                await first_of(stopping, self._wake, seconds=IDLE_SECONDS - REST_SECONDS)
 
     async def _claim(self) -> bool:
         """Begin what is due and has a place; whether there was any."""

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from pipeline.dispatcher.attempts import Attempts, Keys, Ports
 from pipeline.dispatcher.places import Held, Places
 from pipeline.errors import StateUnavailable
@@ -137,6 +139,19 @@ def test_what_could_not_be_written_down_is_written_later() -> None:
     here.failing = {"record": 3, "claim": 3}
     here.run()
     assert sorted(here.recorded) == sorted(here.begun) == sorted(NAMES)
+
+
+def test_error_of_the_database_that_does_not_pass_ends_the_loop_at_once() -> None:
+    """What was attempted would come again and again, and nobody hear of it."""
+    here = Dispatcher(*NAMES)
+
+    async def record(_: Sequence[Attempted]) -> None:
+        raise KeyError("no such column")
+
+    here.record = record  # type: ignore[method-assign]
+    with pytest.raises(KeyError, match="no such column"):
+        here.run()
+    assert not here.stopping.is_set()
 
 
 def test_attempts_that_end_while_others_are_written_down_are_written_together() -> None:
