@@ -1,7 +1,7 @@
-"""aiokafka -> a stream of `Received` for each lane: one group, pausing, rebalances, and commits of finished work."""
+"""aiokafka -> a stream of `Received` for each topic: one group, pausing, rebalances, and commits of finished work."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -20,15 +20,14 @@ from pipeline.kafka.offsets import OffsetLedger, Partition
 from pipeline.kafka.poll import Poller, PollFailed
 from pipeline.kafka.records import Position, Received
 from pipeline.settings import KafkaSettings
-from pipeline.telemetry import metrics
 from schemas.topics import Lane
 
 CAPACITY = 16
-"""Records of a lane that wait between the poll loop and intake."""
+"""Records of a topic that wait between the poll loop and intake."""
 GIVE_UP_SECONDS = 300.0
 """Joining the group or polling may fail for this long before the process had better be started anew."""
 PAUSE_AFTER_SECONDS = 0.2
-"""How long a lane's hand-off may be full before fetching for it is paused."""
+"""How long a topic's hand-off may be full before fetching for it is paused."""
 
 
 def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -60,12 +59,13 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
 
 
 class Consumer:
-    """The records of each lane, as asynchronous iterators; made for one reader a lane on one event loop.
+    """The records of each topic, as asynchronous iterators; made for one reader a topic on one event loop.
 
-    `lanes` are the topics to read and the lane that each belongs to; `group` is the settings' own unless given.
+    `lanes` are the topics to read and the lane that each belongs to; `paused` is told of the lane of each topic,
+    again and again, whether the topic is paused.
     Entering joins the group; it raises `ServiceUnreachable` at once when the broker cannot be reached, and
     `TopicsMissing`. Leaving ends the iterations, commits what is finished, leaves the group and takes a bounded time.
-    Iterating raises `ServiceUnreachable` when polling has failed for `give_up_seconds`. A lane that nobody reads is
+    Iterating raises `ServiceUnreachable` when polling has failed for `give_up_seconds`. A topic that nobody reads is
     paused by itself and holds up no other.
     """
 
@@ -75,15 +75,16 @@ class Consumer:
         lanes: Mapping[str, Lane],
         ledger: OffsetLedger,
         *,
-        group: str | None = None,
+        paused: Callable[[Lane, bool], None] = lambda lane, paused: None,
         capacity: int = CAPACITY,
         give_up_seconds: float = GIVE_UP_SECONDS,
     ) -> None:
-        self._settings = settings if group is None else settings.model_copy(update={"group": group})
+        self._settings = settings
         self._lanes = dict(lanes)
         self._ledger = ledger
+        self._paused = paused
         self._give_up_seconds = give_up_seconds
-        self._handoffs = {lane: Handoff(capacity) for lane in Lane}
+        self._handoffs = {topic: Handoff(capacity) for topic in lanes}
         self._membership = Membership(ledger, self._drop, commit=self._commit, assigned=self._steer)
         self._commits = Commits(ledger, lambda: self._membership.epoch, timeout_seconds=settings.revoke_budget_seconds)
         self._poller = Poller(
@@ -118,9 +119,13 @@ class Consumer:
             if self._client is not None:
                 await stop_bounded("consumer", self._client.stop())
 
-    def lane(self, lane: Lane) -> "LaneRecords":
-        """The records of one lane. Cancelling a wait for the next loses nothing."""
-        return LaneRecords(self._handoffs[lane], self._steer)
+    def streams(self) -> "Iterator[TopicRecords]":
+        """The records of each topic."""
+        return map(self.topic, self._handoffs)
+
+    def topic(self, topic: str) -> "TopicRecords":
+        """The records of one topic. Cancelling a wait for the next loses nothing."""
+        return TopicRecords(self._handoffs[topic], self._steer)
 
     def finish(self, position: Position) -> None:
         """The record's work is done for good: its event is acknowledged, or it is parked. Commits follow."""
@@ -171,7 +176,7 @@ class Consumer:
 
     def _deliver(self, record: Received) -> None:
         self._ledger.start(record.position)
-        self._handoffs[record.lane].put(record)
+        self._handoffs[record.position.topic].put(record)
 
     def _drop(self) -> int:
         return sum(handoff.drop() for handoff in self._handoffs.values())
@@ -195,9 +200,9 @@ class Consumer:
 
     async def _make_room(self) -> None:
         """Give the readers a moment before pausing: a pause throws away what was fetched, and then costs a fetch."""
-        paused = {self._lanes[partition.topic] for partition in self._client.paused()} if self._client else set()
-        for lane, handoff in self._handoffs.items():
-            if lane not in paused:
+        paused = {partition.topic for partition in self._client.paused()} if self._client else set()
+        for topic, handoff in self._handoffs.items():
+            if topic not in paused:
                 await wait_until(handoff.wanting, PAUSE_AFTER_SECONDS)
         self._steer()
 
@@ -205,17 +210,17 @@ class Consumer:
         """Pause or resume as the hand-offs wish. aiokafka forgets pauses at each rebalance, hence again and again."""
         if self._client is None:
             return
-        wanting = {lane for lane, handoff in self._handoffs.items() if handoff.wanting.is_set()}
+        wanting = {topic for topic, handoff in self._handoffs.items() if handoff.wanting.is_set()}
         paused = self._client.paused()
-        unwanted = {each for each in self._client.assignment() if self._lanes[each.topic] not in wanting}
+        unwanted = {each for each in self._client.assignment() if each.topic not in wanting}
         self._client.resume(*(paused - unwanted))
         self._client.pause(*(unwanted - paused))
-        for lane in self._handoffs:
-            metrics.INTAKE_PAUSED.labels(lane).set(lane not in wanting)
+        for topic in self._handoffs:
+            self._paused(self._lanes[topic], topic not in wanting)
 
 
-class LaneRecords:
-    """The records of one lane, until the consumer is left."""
+class TopicRecords:
+    """The records of one topic, until the consumer is left."""
 
     def __init__(self, handoff: Handoff, taken: Callable[[], None]) -> None:
         self._handoff = handoff

@@ -53,7 +53,7 @@ from pipeline.worker.stop_rule import StopRule
 from pipeline.worker.tempo import Tempo, watch
 from schemas.events import CancelRequested, Event
 from schemas.failures import FailureCode
-from schemas.topics import Topics, declare
+from schemas.topics import Lane, Topics, declare
 
 Load = Callable[[str], LoadedModel]
 """A model of the catalog by its name, on the device. Raises `JobFailed`."""
@@ -99,8 +99,9 @@ def run(config: Settings, profile: DeviceProfile, load_model: Load, *, around: A
 async def _run(config: Settings, profile: DeviceProfile, load_model: Load, around: Around, accepting: Accept) -> Exit:
     life = Lifecycle()
     topics = declare(config.kafka.topic_prefix, partitions=config.kafka.partitions)
-    requests = Consumer(config.kafka, topics.request_lanes, OffsetLedger())
-    retries = Consumer(config.kafka, topics.retry_lanes, OffsetLedger(), group=group_of_retries(config.kafka.group))
+    requests = Consumer(config.kafka, topics.request_lanes, OffsetLedger(), paused=_paused)
+    returning = config.kafka.model_copy(update={"group": group_of_retries(config.kafka.group)})
+    retries = Consumer(returning, topics.retry_lanes, OffsetLedger())
     breakers = _breakers(requests)
     async with AsyncExitStack() as opened:
         lag = await opened.enter_async_context(LoopLag())
@@ -128,7 +129,7 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
         worker = Worker(
             requests,
             Handling(accepting, ports, running, StopRule(), life.fail),
-            jobs_per_lane=config.intake.max_jobs,
+            jobs_per_topic=config.intake.max_jobs,
             in_hand=lambda lane, change: metrics.IN_FLIGHT_JOBS.labels(lane).inc(change),
         )
         return await serve(
@@ -148,6 +149,10 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
 class _Breakers:
     store: Breaker
     broker: Breaker
+
+
+def _paused(lane: Lane, paused: bool) -> None:
+    metrics.INTAKE_PAUSED.labels(lane).set(paused)
 
 
 def _breakers(requests: Consumer) -> _Breakers:
@@ -192,7 +197,7 @@ def _returning(retries: Consumer, outbox: Outbox) -> Worker:
     return Worker(
         retries,
         put_back,
-        jobs_per_lane=returns.MOST_WAITING,
+        jobs_per_topic=returns.MOST_WAITING,
         in_hand=lambda lane, change: metrics.WAITING_RETRIES.labels(lane).inc(change),
     )
 

@@ -1,7 +1,7 @@
 """The worker's loop: take a record, settle it, and only then let go of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol
 
 import structlog
@@ -17,15 +17,15 @@ log = structlog.get_logger()
 class Records(Protocol):
     """Where records come from and are let go."""
 
-    def lane(self, lane: Lane) -> AsyncIterator[Received]:
-        """Records of one lane, until the consumer stops handing out."""
+    def streams(self) -> Iterable[AsyncIterator[Received]]:
+        """The records of each topic, until the consumer stops handing out."""
 
     def finish(self, position: Position) -> None:
         """The record needs no further work: its offset may be committed."""
 
 
 class Worker:
-    """Settles records of all lanes side by side, at most `jobs_per_lane` of each.
+    """Settles records of all topics side by side, at most `jobs_per_topic` of each.
 
     `settle` returns when a record may be let go; it raises `ShuttingDown` when it must be handed out again. `in_hand`
     is told of each record that comes (1) and goes (-1).
@@ -36,12 +36,12 @@ class Worker:
         records: Records,
         settle: Callable[[Received], Awaitable[None]],
         *,
-        jobs_per_lane: int,
+        jobs_per_topic: int,
         in_hand: Callable[[Lane, int], None],
     ) -> None:
         self._records = records
         self._settle = settle
-        self._jobs_per_lane = jobs_per_lane
+        self._jobs_per_topic = jobs_per_topic
         self._in_hand = in_hand
         self._taking: list[asyncio.Task[None]] = []
 
@@ -53,9 +53,9 @@ class Worker:
         """
         try:
             async with asyncio.TaskGroup() as jobs:
-                self._taking = [jobs.create_task(self._take(lane, jobs)) for lane in Lane]
+                self._taking = [jobs.create_task(self._take(each, jobs)) for each in self._records.streams()]
         except BaseExceptionGroup as group:
-            # All lanes read from one consumer and end for the same reason; a group would hide what it is.
+            # All topics are read from one consumer and end for the same reason; a group would hide what it is.
             raise group.exceptions[0] from group
 
     def stop(self) -> None:
@@ -63,10 +63,9 @@ class Worker:
         for taking in self._taking:
             taking.cancel()
 
-    async def _take(self, lane: Lane, jobs: asyncio.TaskGroup) -> None:
+    async def _take(self, records: AsyncIterator[Received], jobs: asyncio.TaskGroup) -> None:
         """A place is taken before a record is, so that a record never waits here while another worker is free."""
-        places = asyncio.Semaphore(self._jobs_per_lane)
-        records = aiter(self._records.lane(lane))
+        places = asyncio.Semaphore(self._jobs_per_topic)
         while True:
             await places.acquire()
             received = await anext(records, None)

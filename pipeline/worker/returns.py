@@ -9,7 +9,8 @@ from pipeline.kafka.retry import due
 from schemas.topics import TIERS
 
 MOST_WAITING = 1024
-"""Of a lane, in memory at a time; what comes later waits on its topic, which is paused."""
+"""Of a topic, in memory at a time; what comes later waits there, and falls due later. As many, at a kilobyte each, as
+are fetched of its four partitions at a time, so that the first of each is among them."""
 
 
 async def put_back(

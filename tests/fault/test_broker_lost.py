@@ -20,7 +20,7 @@ from schemas.topics import Lane, Topics
 from tests.support.apache_kafka.broker import Cluster, apache_kafka
 from tests.support.broker import broker_settings, created_topics
 from tests.support.requirement import required
-from tests.support.streams import until_committed
+from tests.support.streams import lane_of, until_committed
 
 pytestmark = [pytest.mark.fault, pytest.mark.cluster, pytest.mark.asyncio(loop_scope="module")]
 DEADLINE_SECONDS = 120.0
@@ -68,7 +68,7 @@ class Traffic:
 
     async def work_off(self) -> None:
         async with Consumer(self.settings, self._topics.request_lanes, OffsetLedger()) as consumer:
-            async for record in consumer.lane(Lane.BULK):
+            async for record in lane_of(consumer, Lane.BULK):
                 self.worked_off.add(record.value or b"")
                 consumer.finish(record.position)
                 async with self._progress:

@@ -1,7 +1,7 @@
 """A worker's loop between lists: what it is given, what it says, and what it lets go of."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -75,7 +75,10 @@ class Scene:
         self.stopped: list[str] = []
         """Reasons for which the stop rule asked for the end."""
 
-    async def lane(self, lane: Lane) -> AsyncIterator[Received]:
+    def streams(self) -> Iterator[AsyncIterator[Received]]:
+        return map(self._lane, Lane)
+
+    async def _lane(self, lane: Lane) -> AsyncIterator[Received]:
         for record in self._records:
             if record.lane is lane:
                 self.log.append(("take", record.position.offset))
@@ -88,7 +91,7 @@ class Scene:
     def finish(self, position: Position) -> None:
         self.log.append(("finish", position.offset))
 
-    def worker(self, *, jobs_per_lane: int = 8) -> Worker:
+    def worker(self, *, jobs_per_topic: int = 8) -> Worker:
         broker = Breaker("broker", FailureCode.BROKER_UNAVAILABLE, changed=lambda: None, sleep=self._pause)
         ports = Ports(
             claims=self.claims,
@@ -104,12 +107,12 @@ class Scene:
         return Worker(
             self,
             handling,
-            jobs_per_lane=jobs_per_lane,
+            jobs_per_topic=jobs_per_topic,
             in_hand=lambda lane, change: metrics.IN_FLIGHT_JOBS.labels(lane).inc(change),
         )
 
-    async def run(self, *, jobs_per_lane: int = 8) -> None:
-        await self.worker(jobs_per_lane=jobs_per_lane).run()
+    async def run(self, *, jobs_per_topic: int = 8) -> None:
+        await self.worker(jobs_per_topic=jobs_per_topic).run()
 
     @property
     def finished(self) -> list[int]:

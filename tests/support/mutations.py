@@ -23,7 +23,6 @@ from pipeline.worker.loop import Worker
 from pipeline.worker.outbox import Outbox
 from pipeline.worker.verdict import Again
 from schemas.events import Event, EventData, event_from
-from schemas.topics import Lane
 
 LATER_SECONDS = 2.0
 """A produce that nobody waits for happens this much later: long after the commit, as on a slow line."""
@@ -144,10 +143,10 @@ def _later(produce: Coroutine[Any, Any, None]) -> None:
 def _pause_lost() -> None:
     """Pauses are told to the client when they change, and not again when it has forgotten them."""
     steer = Consumer._steer
-    told: dict[int, frozenset[Lane]] = {}
+    told: dict[int, frozenset[str]] = {}
 
     def steered_on_change(self: Consumer) -> None:
-        wanting = frozenset(lane for lane, handoff in self._handoffs.items() if handoff.wanting.is_set())
+        wanting = frozenset(topic for topic, handoff in self._handoffs.items() if handoff.wanting.is_set())
         if told.get(id(self)) != wanting:
             told[id(self)] = wanting
             steer(self)

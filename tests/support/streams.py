@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from aiokafka import TopicPartition
 
 from pipeline.kafka.admin import administration
-from pipeline.kafka.consume import Consumer
+from pipeline.kafka.consume import Consumer, TopicRecords
 from pipeline.kafka.offsets import OffsetLedger
 from pipeline.kafka.publish import Publisher
 from pipeline.kafka.records import Received
 from pipeline.settings import KafkaSettings
+from pipeline.telemetry import metrics
 from schemas.topics import Lane, Topics
 from tests.support.waiting import PATIENCE_SECONDS, until
 
@@ -26,16 +27,25 @@ async def put(settings: KafkaSettings, topic: str, *values: bytes, key: bytes | 
 @asynccontextmanager
 async def consuming(settings: KafkaSettings, topics: Topics, *, capacity: int = 16) -> AsyncIterator[Consumer]:
     """A consumer with a ledger of its own, and a deadline on all that is done with it."""
+
+    def paused(lane: Lane, now: bool) -> None:
+        metrics.INTAKE_PAUSED.labels(lane).set(now)
+
     async with (
         asyncio.timeout(PATIENCE_SECONDS),
-        Consumer(settings, topics.request_lanes, OffsetLedger(), capacity=capacity) as consumer,
+        Consumer(settings, topics.request_lanes, OffsetLedger(), paused=paused, capacity=capacity) as consumer,
     ):
         yield consumer
 
 
 async def take(consumer: Consumer, count: int, lane: Lane = Lane.INTERACTIVE) -> list[Received]:
     """The next records of one lane."""
-    return [await anext(consumer.lane(lane)) for _ in range(count)]
+    return [await anext(lane_of(consumer, lane)) for _ in range(count)]
+
+
+def lane_of(consumer: Consumer, lane: Lane) -> TopicRecords:
+    """The records of the request topic of `lane`."""
+    return consumer.topic(next(topic for topic, its in consumer._lanes.items() if its is lane))
 
 
 async def committed(settings: KafkaSettings, topic: str) -> dict[int, int]:

@@ -12,7 +12,7 @@ from pipeline.embedded.store import embedded_store
 from pipeline.settings import KafkaSettings
 from schemas.topics import Lane, declare
 from tests.support.broker import broker_settings, created_topics
-from tests.support.streams import consuming, put, take
+from tests.support.streams import consuming, lane_of, put, take
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +43,7 @@ async def test_broker_on_a_store_finds_records_and_offsets_again_after_a_crash(t
         embedded_broker(tmp_path, store=store.settings) as broker,
         consuming(at(settings, broker.servers), topics) as consumer,
     ):
-        assert (await anext(consumer.lane(Lane.BULK))).value == b"left"
+        assert (await anext(lane_of(consumer, Lane.BULK))).value == b"left"
 
 
 async def test_broker_whose_port_is_taken_says_so(tmp_path: Path) -> None:

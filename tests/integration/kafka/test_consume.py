@@ -10,13 +10,14 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from pipeline.errors import ServiceUnreachable
 from pipeline.kafka.consume import Consumer
+from pipeline.kafka.offsets import OffsetLedger
 from pipeline.kafka.publish import Publisher
 from pipeline.kafka.records import Received
 from pipeline.settings import KafkaSettings
 from pipeline.telemetry import metrics
 from schemas.codec import Message
 from schemas.topics import Lane, Topics
-from tests.support.streams import committed, consuming, put, take, until_committed
+from tests.support.streams import committed, consuming, lane_of, put, take, until_committed
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -34,7 +35,7 @@ async def test_consumer_receives_what_the_publisher_sent(kafka: KafkaSettings, t
     async with Publisher(kafka) as publisher:
         await publisher.publish(topics.requests[Lane.BULK].name, message, headers=(("traceparent", b"00-1"),))
     async with consuming(kafka, topics) as consumer:
-        record = await anext(consumer.lane(Lane.BULK))
+        record = await anext(lane_of(consumer, Lane.BULK))
     assert (record.key, record.value, record.lane) == (message.key, message.value, Lane.BULK)
     assert record.headers == (("ce_id", b"1"), ("traceparent", b"00-1"))
 
@@ -70,7 +71,7 @@ async def test_request_in_work_is_delivered_again_when_its_worker_is_lost(
     lost.cancel()
     await asyncio.wait({lost})
     async with consuming(kafka, topics) as consumer:
-        assert (await anext(consumer.lane(Lane.INTERACTIVE))).value == b"lost"
+        assert (await anext(lane_of(consumer, Lane.INTERACTIVE))).value == b"lost"
 
 
 async def test_paused_consumer_hands_out_nothing_and_stays_a_member(
@@ -136,7 +137,7 @@ async def test_consumer_that_nobody_reads_from_stops_fetching_and_then_goes_on(
             return metrics.INTAKE_PAUSED.labels(Lane.INTERACTIVE)._value.get() == 1
 
         await until(paused)
-        assert len(consumer._handoffs[Lane.INTERACTIVE]._records) == 4
+        assert len(consumer._handoffs[requests]._records) == 4
         assert [record.value for record in await take(consumer, 50)] == values
         assert metrics.INTAKE_PAUSED.labels(Lane.INTERACTIVE)._value.get() == 0
 
@@ -152,7 +153,7 @@ async def test_two_consumers_share_the_requests_and_lose_none_when_one_joins_lat
 
     async def worker() -> None:
         async with consuming(kafka, topics, capacity=2) as consumer:
-            async for record in consumer.lane(Lane.INTERACTIVE):
+            async for record in lane_of(consumer, Lane.INTERACTIVE):
                 seen.append(record)
                 consumer.finish(record.position)
                 half_seen.set()
@@ -178,9 +179,9 @@ async def test_record_that_cannot_be_read_holds_up_its_own_partition_only(
     """Records before it are not lost, records elsewhere flow on, and nothing behind it is passed over in silence."""
     await put_unreadable(kafka, requests, partition=0, before=[b"before"])
     async with consuming(kafka, topics) as consumer:
-        assert (await anext(consumer.lane(Lane.INTERACTIVE))).value == b"before"
+        assert (await anext(lane_of(consumer, Lane.INTERACTIVE))).value == b"before"
         await put(kafka, topics.requests[Lane.BULK].name, b"elsewhere")
-        assert (await anext(consumer.lane(Lane.BULK))).value == b"elsewhere"
+        assert (await anext(lane_of(consumer, Lane.BULK))).value == b"elsewhere"
 
 
 async def put_unreadable(settings: KafkaSettings, topic: str, *, partition: int, before: list[bytes]) -> None:
@@ -213,14 +214,14 @@ async def test_reader_learns_that_polling_has_failed_for_good(kafka: KafkaSettin
         consumer._poller._give_up_seconds = 0
         consumer._client.getmany = fails
         with pytest.raises(ServiceUnreachable, match="polling has failed for 0 s: KafkaConnectionError"):
-            await anext(consumer.lane(Lane.BULK))
+            await anext(lane_of(consumer, Lane.BULK))
 
 
 async def test_iteration_ends_when_the_consumer_is_left(kafka: KafkaSettings, topics: Topics) -> None:
     """Whoever still reads is answered."""
 
     async def read_all(consumer: Consumer) -> int:
-        return len([record async for record in consumer.lane(Lane.BULK)])
+        return len([record async for record in lane_of(consumer, Lane.BULK)])
 
     async with consuming(kafka, topics) as consumer:
         reader = asyncio.create_task(read_all(consumer))
@@ -239,4 +240,21 @@ async def test_lane_that_nobody_reads_holds_up_no_other(kafka: KafkaSettings, to
 
         await until(full)
         await put(kafka, requests, b"urgent")
-        assert (await anext(consumer.lane(Lane.INTERACTIVE))).value == b"urgent"
+        assert (await anext(lane_of(consumer, Lane.INTERACTIVE))).value == b"urgent"
+
+
+async def test_retries_that_wait_long_hold_up_none_that_is_due(kafka: KafkaSettings, topics: Topics) -> None:
+    """Of one lane too: what nobody has a place for yet is paused alone, and intake is not said to be paused."""
+    soon, *_, late = (topic.name for topic in topics.retries[Lane.BULK])
+    metrics.INTAKE_PAUSED.labels(Lane.BULK).set(0)
+    await put(kafka, late, *(b"%d" % number for number in range(50)))
+    async with asyncio.timeout(60), Consumer(kafka, topics.retry_lanes, OffsetLedger(), capacity=4) as consumer:
+
+        async def full() -> bool:
+            await put(kafka, topics.events.name, b"tick")
+            return {each.topic for each in consumer._client.paused()} == {late} if consumer._client else False
+
+        await until(full)
+        await put(kafka, soon, b"due")
+        assert (await anext(consumer.topic(soon))).value == b"due"
+    assert metrics.INTAKE_PAUSED.labels(Lane.BULK)._value.get() == 0

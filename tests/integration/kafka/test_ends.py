@@ -10,7 +10,7 @@ from pipeline.kafka.ends import end_offsets
 from pipeline.kafka.publish import Publisher
 from pipeline.settings import KafkaSettings
 from schemas.topics import Lane, Topics
-from tests.support.streams import consuming, put
+from tests.support.streams import consuming, lane_of, put
 
 pytestmark = pytest.mark.integration
 
@@ -47,5 +47,5 @@ async def test_lag_falls_to_nothing_when_all_is_finished(kafka: KafkaSettings, t
     assert await lagging() == 2
     async with consuming(kafka, topics) as consumer:
         for _ in range(2):
-            consumer.finish((await anext(consumer.lane(Lane.BULK))).position)
+            consumer.finish((await anext(lane_of(consumer, Lane.BULK))).position)
     assert await lagging() == 0

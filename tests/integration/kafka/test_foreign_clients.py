@@ -12,7 +12,7 @@ from pipeline.settings import KafkaSettings
 from schemas.codec import decode, encode
 from schemas.events import UpscaleCanceled, UpscaleRequested, event_from
 from schemas.topics import Lane, Topics
-from tests.support.streams import consuming
+from tests.support.streams import consuming, lane_of
 
 pytestmark = pytest.mark.integration
 
@@ -59,7 +59,7 @@ async def test_request_of_a_foreign_client_is_understood(
     topic = topics.requests[Lane.INTERACTIVE].name
     await asyncio.to_thread(produce, kafka, topic, json.dumps(document).encode(), headers)
     async with consuming(kafka, topics) as consumer:
-        record = await anext(consumer.lane(Lane.INTERACTIVE))
+        record = await anext(lane_of(consumer, Lane.INTERACTIVE))
     event = decode(record.value, record.headers, origin=record.position.origin)
     assert isinstance(event.data, UpscaleRequested)
     assert (event.data.job_id, event.data.source) == ("job-1", SOURCE)
@@ -72,7 +72,7 @@ async def test_compressed_request_is_read(kafka: KafkaSettings, topics: Topics, 
     topic = topics.requests[Lane.BULK].name
     await asyncio.to_thread(produce, kafka, topic, value, {}, **{"compression.type": codec})
     async with consuming(kafka, topics) as consumer:
-        assert (await anext(consumer.lane(Lane.BULK))).value == value
+        assert (await anext(lane_of(consumer, Lane.BULK))).value == value
 
 
 async def test_event_of_ours_is_read_by_a_foreign_client(kafka: KafkaSettings, topics: Topics) -> None:

@@ -10,7 +10,7 @@ from pipeline.telemetry import metrics
 from schemas import topics as names
 from schemas.topics import Lane, Topics
 from tests.support.requests import make_received
-from tests.support.streams import consuming
+from tests.support.streams import consuming, lane_of
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +25,7 @@ async def test_dead_letter_keeps_key_and_value_and_says_where_from_and_why(
     async with Publisher(kafka) as publisher:
         await park(publisher, topics.requests[Lane.BULK].name, record, Why("malformed_json", "line 1"))
     async with consuming(kafka, topics) as consumer:
-        parked = await anext(consumer.lane(Lane.BULK))
+        parked = await anext(lane_of(consumer, Lane.BULK))
     headers = dict(parked.headers)
     assert (parked.key, parked.value) == (None, b"\x00\xff{")
     assert headers[names.DEAD_LETTER_REASON] == b"malformed_json"
@@ -39,7 +39,7 @@ async def test_dead_letter_that_is_too_large_is_parked_without_its_value(kafka: 
     async with Publisher(kafka) as publisher:
         await park(publisher, topics.requests[Lane.BULK].name, make_received(value=value), Why("too_large", "17 MiB"))
     async with consuming(kafka, topics) as consumer:
-        parked = await anext(consumer.lane(Lane.BULK))
+        parked = await anext(lane_of(consumer, Lane.BULK))
     assert (parked.key, parked.value) == (b"job-1", None)
     assert dict(parked.headers)[names.VALUE_OMITTED] == b"%d" % len(value)
 
@@ -57,7 +57,7 @@ async def test_dead_letter_of_any_shape_is_parked(kafka: KafkaSettings, topics: 
         for shape, record in records.items():
             await park(publisher, topics.requests[Lane.BULK].name, record, Why("empty", shape))
     async with consuming(kafka, topics) as consumer:
-        parked = [dict((await anext(consumer.lane(Lane.BULK))).headers) for _ in records]
+        parked = [dict((await anext(lane_of(consumer, Lane.BULK))).headers) for _ in records]
     assert {headers[names.DEAD_LETTER_DETAIL].decode() for headers in parked} == set(records)
 
 

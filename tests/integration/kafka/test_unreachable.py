@@ -18,6 +18,7 @@ from schemas.failures import FailureCode
 from schemas.topics import Lane, declare
 from tests.support.broker import broker_settings, created_topics
 from tests.support.processes import freeze, thaw
+from tests.support.streams import lane_of
 
 pytestmark = pytest.mark.integration
 
@@ -110,6 +111,6 @@ async def test_consumer_leaves_in_bounded_time_when_the_broker_is_gone(
         async with Publisher(settings) as publisher:
             await publisher.send(topics.requests[Lane.BULK].name, key=None, value=b"x", headers=())
         async with asyncio.timeout(60), Consumer(settings, topics.request_lanes, OffsetLedger()) as leaving:
-            record = await anext(leaving.lane(Lane.BULK))
+            record = await anext(lane_of(leaving, Lane.BULK))
             leaving.finish(record.position)
             await broker.child.kill()

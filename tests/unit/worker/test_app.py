@@ -53,7 +53,7 @@ class Play:
         for second, event in events:
             loop.call_later(second, event)
         code = await serve(
-            self.scene.worker(jobs_per_lane=1),
+            self.scene.worker(jobs_per_topic=1),
             cast("DeviceLane", self.lane),
             self.life,
             drain_seconds=DRAIN_SECONDS,

@@ -111,7 +111,7 @@ async def test_worker_holds_no_more_jobs_of_a_lane_than_allowed_and_never_lets_o
         return DONE
 
     scene.doing = hold
-    await asyncio.wait_for(scene.run(jobs_per_lane=2), timeout=5)
+    await asyncio.wait_for(scene.run(jobs_per_topic=2), timeout=5)
     assert most == 2
     assert len(scene.said(UpscaleCompleted)) == 7
 

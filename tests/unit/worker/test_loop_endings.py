@@ -35,7 +35,7 @@ async def test_worker_gives_up_what_a_dead_device_held_and_lets_go_of_none_of_it
         return DONE
 
     scene.doing = die
-    await scene.run(jobs_per_lane=1)
+    await scene.run(jobs_per_topic=1)
     assert [event.job_id for event in scene.said(JobEvent)] == ["job-2"]
     assert scene.finished == [2]
 
@@ -113,7 +113,7 @@ def test_stopping_finishes_what_is_held_and_leaves_the_rest() -> None:
 
     async def stopped() -> float:
         scene.doing = work
-        worker = scene.worker(jobs_per_lane=2)
+        worker = scene.worker(jobs_per_topic=2)
         running = asyncio.create_task(worker.run())
         await asyncio.sleep(0.5)
         worker.stop()
