@@ -8,7 +8,7 @@ import structlog
 
 from pipeline.dispatcher.places import Held, Places
 from pipeline.errors import PipelineError
-from pipeline.kafka.commits import wait_until
+from pipeline.patience import first_of, wait_until
 from pipeline.state.records import Answer, Attempted, Endpoint, Next, PendingDelivery, SigningKey
 
 log = structlog.get_logger()
@@ -168,14 +168,3 @@ class Attempts:
                     await asyncio.sleep(IDLE_SECONDS)
                 else:
                     del self._attempted[: len(batch)]
-
-
-async def first_of(*events: asyncio.Event, seconds: float) -> None:
-    """Return when one of the events is set, or after `seconds`."""
-    waiting = [asyncio.create_task(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)

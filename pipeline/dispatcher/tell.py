@@ -10,7 +10,7 @@ from pipeline.dispatcher import plan
 from pipeline.dispatcher.intake import own_endpoints
 from pipeline.dispatcher.payload import body_of
 from pipeline.errors import PipelineError
-from pipeline.kafka.commits import wait_until
+from pipeline.patience import wait_until
 from pipeline.state import deliveries
 from pipeline.state.database import Database
 from pipeline.state.jobs import JobRow, status_of

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import structlog
 
 from pipeline.errors import PipelineError
-from pipeline.kafka.commits import wait_until
+from pipeline.patience import wait_until
 from pipeline.state import deliveries, endpoints
 from pipeline.state.database import Database
 from pipeline.state.records import Endpoint

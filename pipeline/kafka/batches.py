@@ -16,13 +16,13 @@ from aiokafka.errors import KafkaError
 
 from pipeline.errors import PipelineError
 from pipeline.kafka.admin import administration
-from pipeline.kafka.commits import wait_until
 from pipeline.kafka.connection import stop_bounded, unreachable
 from pipeline.kafka.consume import GIVE_UP_SECONDS, consumer_options
 from pipeline.kafka.join import join
 from pipeline.kafka.offsets import Partition
-from pipeline.kafka.poll import POLL_MS, jittered_back_off
+from pipeline.kafka.poll import POLL_MS
 from pipeline.kafka.scan import Record, read_record
+from pipeline.patience import jittered_back_off, wait_until
 from pipeline.settings import KafkaSettings
 from pipeline.telemetry import metrics
 

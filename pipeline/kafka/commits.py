@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 
 from pipeline.kafka.offsets import OffsetLedger
+from pipeline.patience import wait_until
 from pipeline.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -51,12 +52,3 @@ class Commits:
         metrics.LAST_COMMIT.set(time())
         if self._epoch() == epoch:
             self._ledger.committed(offsets)
-
-
-async def wait_until(event: asyncio.Event, seconds: float) -> None:
-    """Return when `event` is set, or after `seconds`."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

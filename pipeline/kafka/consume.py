@@ -11,7 +11,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import KafkaError
 
 from pipeline.kafka.admin import administration
-from pipeline.kafka.commits import Commits, wait_until
+from pipeline.kafka.commits import Commits
 from pipeline.kafka.connection import FETCH_WAIT_MS, connection_options, stop_bounded, unreachable
 from pipeline.kafka.handoff import Handoff
 from pipeline.kafka.join import join
@@ -19,6 +19,7 @@ from pipeline.kafka.membership import Membership
 from pipeline.kafka.offsets import OffsetLedger, Partition
 from pipeline.kafka.poll import Poller, PollFailed
 from pipeline.kafka.records import Position, Received
+from pipeline.patience import wait_until
 from pipeline.settings import KafkaSettings
 from schemas.topics import Lane
 

@@ -9,7 +9,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuth
 
 from pipeline.errors import ServiceUnreachable
 from pipeline.kafka.connection import answering_servers, stop_bounded, unreachable
-from pipeline.kafka.poll import jittered_back_off
+from pipeline.patience import jittered_back_off
 from pipeline.settings import KafkaSettings
 
 REFUSALS = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)

@@ -1,7 +1,6 @@
 """The poll loop: only polls, so that the group never takes us for dead while jobs run."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -11,24 +10,18 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from pipeline.errors import PipelineError
-from pipeline.kafka.commits import wait_until
 from pipeline.kafka.records import Position, Received
+from pipeline.patience import jittered_back_off, wait_until
 from pipeline.telemetry import metrics
 from schemas.topics import Lane
 
 POLL_MS = 200
 BULK_EVERY = 10
 """Each tenth record is looked for in the bulk lane first, so that it is never starved altogether."""
-BACK_OFF_SECONDS = (0.2, 1.0)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MILLISECOND = (datetime(9999, 12, 31, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
 
 log = structlog.get_logger(__name__)
-
-
-def jittered_back_off() -> float:
-    """Seconds to wait after a failure: different in each process, so that they do not all come back at once."""
-    return random.uniform(*BACK_OFF_SECONDS)  # noqa: S311  not a secret
 
 
 class PollFailed(PipelineError):

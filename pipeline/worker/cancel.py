@@ -8,7 +8,7 @@ import structlog
 
 from pipeline.errors import PipelineError
 from pipeline.kafka.follow import Followed
-from pipeline.kafka.poll import jittered_back_off
+from pipeline.patience import jittered_back_off
 from pipeline.storage.jobs import JobKey
 from pipeline.worker import outcome
 from pipeline.worker.claims import Claims

@@ -6,7 +6,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaConnectionError
 
-from pipeline.kafka.commits import Commits, wait_until
+from pipeline.kafka.commits import Commits
 from pipeline.kafka.offsets import OffsetLedger
 from pipeline.kafka.records import Position
 from tests.support.kafka import ScriptedClient
@@ -92,8 +92,3 @@ async def test_committer_commits_once_more_when_it_is_stopped(ledger: OffsetLedg
     stopping.set()
     await task
     assert client.commits == [{PARTITION: 5}]
-
-
-async def test_waiting_for_an_event_ends_without_it_too() -> None:
-    """The committer's pace does not depend on anything happening."""
-    await wait_until(asyncio.Event(), 0.001)

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from pipeline.kafka.poll import BACK_OFF_SECONDS, Poller, PollFailed, appended_at, jittered_back_off, lane_of_turn
+from pipeline.kafka.poll import Poller, PollFailed, appended_at, lane_of_turn
 from pipeline.kafka.records import Received
 from schemas.topics import Lane
 from tests.support.kafka import ScriptedClient, make_record
@@ -143,9 +143,3 @@ def test_every_tenth_turn_looks_for_bulk_first() -> None:
 def test_timestamp_of_any_producer_becomes_a_time(milliseconds: int, year: int) -> None:
     """A producer may write what it likes into a timestamp; it must not end the poll loop."""
     assert appended_at(milliseconds).year == year
-
-
-def test_back_off_stays_in_its_band() -> None:
-    """Workers that failed together do not come back together, nor late."""
-    least, most = BACK_OFF_SECONDS
-    assert all(least <= jittered_back_off() <= most for _ in range(100))
