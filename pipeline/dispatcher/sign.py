@@ -4,16 +4,12 @@ What is signed is `ID.TIMESTAMP.BODY`, the body byte for byte as it is sent.
 """
 
 import hmac
-import secrets
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.state.records import KeyKind, SigningKey
-
-SECRET_BYTES = 32
-"""Of both kinds: the specification wants 24 to 64 for HMAC, and an ed25519 seed has 32."""
 
 
 def signature_headers(message_id: str, timestamp: int, body: bytes, keys: Sequence[SigningKey]) -> dict[str, str]:
@@ -38,11 +34,6 @@ def shown(key: SigningKey) -> str:
         return f"whsec_{_base64(key.secret)}"
     public = Ed25519PrivateKey.from_private_bytes(key.secret).public_key()
     return f"whpk_{_base64(public.public_bytes_raw())}"
-
-
-def new_secret(random: Callable[[int], bytes] = secrets.token_bytes) -> bytes:
-    """The `secret` of a new key, of either kind."""
-    return random(SECRET_BYTES)
 
 
 def _signature(key: SigningKey, signed: bytes) -> bytes:

@@ -16,7 +16,7 @@ from pipeline.kafka.connection import FETCH_WAIT_MS, connection_options, stop_bo
 from pipeline.kafka.handoff import Handoff
 from pipeline.kafka.join import join
 from pipeline.kafka.membership import Membership
-from pipeline.kafka.offsets import OffsetLedger, Partition
+from pipeline.kafka.offsets import OffsetLedger
 from pipeline.kafka.poll import Poller, PollFailed
 from pipeline.kafka.records import Position, Received
 from pipeline.patience import wait_until
@@ -147,11 +147,6 @@ class Consumer:
     def last_poll(self) -> float | None:
         """When a poll last succeeded, on the monotonic clock; None before the first. Still during a rebalance."""
         return self._poller.last_poll
-
-    @property
-    def assigned(self) -> frozenset[Partition]:
-        """The partitions that are ours now; empty during a rebalance."""
-        return frozenset((each.topic, each.partition) for each in self._membership.partitions)
 
     async def behind(self) -> dict[Lane, int]:
         """Records of our partitions that are not finished, by lane. Ends are those of the last fetch, so while a lane

@@ -28,7 +28,6 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
         assigned: Callable[[], None],
     ) -> None:
         self.epoch = 0
-        self.partitions: frozenset[TopicPartition] = frozenset()
         self._ledger = ledger
         self._drop = drop
         self._commit = commit
@@ -39,13 +38,11 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
         dropped = self._drop()
         await self._commit()
         self._ledger.revoke()
-        self.partitions = frozenset()
         log.info("partitions_revoked", partitions=len(revoked), epoch=self.epoch, dropped=dropped)
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Begin an epoch. Runs before the first fetch of the new partitions."""
         self.epoch += 1
-        self.partitions = frozenset(assigned)
         self._ledger.assign(((each.topic, each.partition) for each in assigned), self.epoch)
         self._assigned()
         metrics.REBALANCES.inc()

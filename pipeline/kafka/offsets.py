@@ -81,16 +81,6 @@ class OffsetLedger:
         progress = self._progress.get(partition)
         return progress.watermark if progress else None
 
-    def in_flight(self, partition: Partition) -> int:
-        """Records handed out and unfinished."""
-        progress = self._progress.get(partition)
-        return len(progress.in_flight) if progress else 0
-
-    def span(self, partition: Partition) -> int:
-        """Offsets between the oldest unfinished record and the newest one: what a crash now would repeat at most."""
-        progress = self._progress.get(partition)
-        return progress.following - progress.watermark if progress else 0
-
     def _is_ours(self, position: Position) -> bool:
         return position.epoch == self._epoch and _partition(position) in self._ours
 

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from replicate.webhook import InvalidSignatureError, Webhooks, WebhookSigningSecret
 
-from pipeline.dispatcher.sign import new_secret, shown, signature_headers
+from pipeline.dispatcher.sign import shown, signature_headers
 from pipeline.state.records import KeyKind, SigningKey
 from tests.support.attempts import ED25519_KEY, HMAC_KEY
 
@@ -85,11 +85,3 @@ def test_id_with_a_full_stop_is_not_signed() -> None:
 def test_message_is_not_signed_with_no_key() -> None:
     with pytest.raises(ValueError):
         signature_headers("msg_1", 2, BODY, [])
-
-
-@pytest.mark.parametrize("kind", KeyKind)
-def test_new_secret_signs_and_is_like_no_other(kind: KeyKind) -> None:
-    first, second = (SigningKey(kind, new_secret(), created_at=0.0) for _ in range(2))
-    assert 24 <= len(first.secret) <= 64
-    assert signatures(first) != signatures(second)
-    assert shown(first) != shown(second)

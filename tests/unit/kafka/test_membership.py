@@ -34,7 +34,6 @@ async def test_each_assignment_is_an_epoch_and_is_announced() -> None:
     for epoch in (1, 2):
         scene.membership.on_partitions_assigned({PARTITION})
         assert (scene.membership.epoch, scene.told) == (epoch, epoch)
-    assert scene.membership.partitions == {PARTITION}
 
 
 async def test_revocation_commits_what_is_finished_before_it_forgets() -> None:
@@ -47,7 +46,6 @@ async def test_revocation_commits_what_is_finished_before_it_forgets() -> None:
     await scene.membership.on_partitions_revoked({PARTITION})
     assert scene.committed == [{("requests", 0): 8}]
     assert scene.ledger.commitable() == {}
-    assert scene.membership.partitions == frozenset()
 
 
 async def test_revocation_drops_the_records_that_nobody_has_taken() -> None:

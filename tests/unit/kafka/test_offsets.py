@@ -75,7 +75,7 @@ def test_ledger_ignores_a_finish_of_an_older_epoch() -> None:
     ledger.start(at(5, epoch=2))
     ledger.finish(at(5, epoch=1))
     assert ledger.commitable() == {}
-    assert ledger.in_flight(HERE) == 1
+    assert ledger.watermark(HERE) == 5
 
 
 def test_ledger_ignores_a_record_of_an_older_epoch() -> None:
@@ -83,7 +83,7 @@ def test_ledger_ignores_a_record_of_an_older_epoch() -> None:
     ledger = ledger_with()
     ledger.assign([HERE], 2)
     ledger.start(at(5, epoch=1))
-    assert ledger.in_flight(HERE) == 0
+    assert ledger.watermark(HERE) is None
 
 
 def test_ledger_ignores_a_record_of_a_partition_that_is_not_ours() -> None:
@@ -103,7 +103,7 @@ def test_ledger_forgets_everything_when_revoked() -> None:
     ledger.finish(at(6))
     ledger.committed({HERE: 6})
     assert ledger.commitable() == {}
-    assert ledger.in_flight(HERE) == ledger.span(HERE) == 0
+    assert ledger.watermark(HERE) is None
 
 
 def test_ledger_refuses_an_epoch_that_is_not_later() -> None:
@@ -123,21 +123,9 @@ def test_ledger_does_not_go_back_when_the_log_was_cut_short() -> None:
     ledger.start(at(2))
     ledger.finish(at(7))
     assert ledger.commitable() == {}
-    assert ledger.span(HERE) == 6
+    assert ledger.watermark(HERE) == 2
     ledger.finish(at(2))
     assert ledger.commitable() == {HERE: 8}
-
-
-def test_ledger_counts_what_is_in_flight_per_partition() -> None:
-    """In-flight counts records; the span counts offsets from the oldest unfinished one to the end."""
-    ledger = OffsetLedger()
-    ledger.assign([HERE, THERE], 1)
-    for offset in (5, 7, 11):
-        ledger.start(at(offset))
-    ledger.start(at(3, partition=1))
-    ledger.finish(at(5))
-    assert (ledger.in_flight(HERE), ledger.span(HERE)) == (2, 5)
-    assert (ledger.in_flight(THERE), ledger.span(THERE)) == (1, 1)
 
 
 def test_ledger_knows_how_far_a_partition_is_finished_once_something_was_handed_out() -> None:
