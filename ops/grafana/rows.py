@@ -166,6 +166,7 @@ def _webhooks() -> Row:
     # Every dispatcher asks the same database.
     oldest = Query(most("upscale_webhook_oldest_due_seconds", "job"), "oldest")
     disabled = Query(most("upscale_webhook_endpoints_disabled", "job"), "disabled")
+    away = by("instance", total("upscale_database_away", "instance", 'job="upscale-dispatcher"'))
     first = percentiles("upscale_webhook_first_attempt_seconds")
     panels = (
         Panel("Attempts", "By what came of them.", "ops", (attempts,)),
@@ -173,6 +174,7 @@ def _webhooks() -> Row:
         Panel("Oldest due", "Of endpoints that may be called; above 5 min pages.", "s", (oldest,)),
         Panel("Under way", "Of each dispatcher; at its limit, receivers are slow.", "none", (under_way,)),
         Panel("Endpoints disabled", "Not called until somebody enables them.", "none", (disabled,)),
+        Panel("Database away", "From which dispatcher; from all of them pages.", "none", (away,)),
     )
     return Row("Webhooks", panels)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, StateUnavailable
 from pipeline.patience import wait_until
 from pipeline.state import deliveries, endpoints
 from pipeline.state.database import Database
@@ -49,10 +49,16 @@ class Upkeep:
             await wait_until(stopping, TURN_SECONDS)
 
     async def measure(self) -> None:
-        """Set the gauges."""
-        async with self.database.read() as connection:
-            oldest = await oldest_due(connection, self.now())
-            metrics.WEBHOOK_DISABLED.set(await disabled_count(connection))
+        """Set the gauges. Raises `StateUnavailable`, and then one of them says so."""
+        try:
+            async with self.database.read() as connection:
+                oldest = await oldest_due(connection, self.now())
+                disabled = await disabled_count(connection)
+        except StateUnavailable:
+            metrics.DATABASE_AWAY.set(1)
+            raise
+        metrics.DATABASE_AWAY.set(0)
+        metrics.WEBHOOK_DISABLED.set(disabled)
         metrics.WEBHOOK_OLDEST_DUE_SECONDS.set(0.0 if oldest is None else max(0.0, self.now() - oldest))
 
     async def announce(self) -> None:

@@ -108,6 +108,9 @@ WEBHOOK_FIRST_ATTEMPT_SECONDS = Histogram(
 WEBHOOK_OLDEST_DUE_SECONDS = Gauge("upscale_webhook_oldest_due_seconds", "Age of the oldest delivery that is due.")
 # Endpoints that are not called any more. Each of them has an owner to be told; `upscale webhooks list` names them.
 WEBHOOK_DISABLED = Gauge("upscale_webhook_endpoints_disabled", "Endpoints that are disabled.")
+# 1 while a dispatcher gets no answer from its database, whether there is anything to tell or not. When it is 1 at all
+# of them nobody is told of anything.
+DATABASE_AWAY = Gauge("upscale_database_away", "Whether the dispatcher's database is away.")
 
 # How late the event loop runs. Above 50 ms something heavy runs on it; above 5 s the worker reports itself dead.
 LOOP_LAG = Histogram(
