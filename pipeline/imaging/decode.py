@@ -48,9 +48,12 @@ def decode(data: bytes, limits: Limits, *, keep_exif: bool) -> Decoded:
     return Decoded(raster, (*found.warnings, *colour_warnings, *exif_warnings))
 
 
-def _kept_exif(found: Image.Exif) -> tuple[bytes | None, tuple[str, ...]]:
-    block = exif.kept(found)
-    if len(block) > exif.MAX_BYTES:
+def _kept_exif(found: Image.Exif | None) -> tuple[bytes | None, tuple[str, ...]]:
+    try:
+        block = None if found is None else exif.kept(found)
+    except Exception:
+        block = None
+    if block is None or len(block) > exif.MAX_BYTES:
         return None, (EXIF_DROPPED,)
     return block or None, ()
 

@@ -24,6 +24,15 @@ _PROGRESSIVE = 0xC2
 _SCAN, _END = 0xDA, 0xD9
 _IGNORED = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xD9)})
 """Fill bytes, and markers without content."""
+_APPLICATIONS = frozenset({*range(0xE0, 0xF0), 0xFE})
+"""Segments of applications, and comments."""
+_UNDERSTOOD = {
+    0xE0: re.compile(rb"JFIF.{3}", re.DOTALL),
+    0xE1: re.compile(rb"Exif\0\0|http://ns\.adobe\.com/xap/1\.0/\0"),
+    0xE2: re.compile(rb"ICC_PROFILE\0..", re.DOTALL),
+    0xEE: re.compile(rb"Adobe.{2}", re.DOTALL),
+}
+_NOTHING = re.compile(rb"(?!)")
 _DATA_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
 
@@ -50,6 +59,18 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
                 )
             return width, height
     raise JobFailed(FailureCode.IMAGE_CORRUPT, "source: the JPEG file holds no picture")
+
+
+def understood(data: bytes) -> bytes:
+    """`data` without application segments that say nothing about the picture, and those too short for what they
+    announce: the decoder would read more from them, and refuse the file where they do not hold."""
+    kept, position = [], 0
+    for segment in _segments(data):
+        code = segment.code
+        if code in _APPLICATIONS and not _UNDERSTOOD.get(code, _NOTHING).match(data, segment.start, segment.stop):
+            kept.append(data[position : segment.start - 4])
+            position = segment.stop
+    return b"".join((*kept, data[position:])) if kept else data
 
 
 def completions(data: bytes) -> tuple[bytes, bytes]:

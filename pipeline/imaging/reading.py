@@ -19,17 +19,18 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pipeline.errors import JobFailed
-from pipeline.imaging import png_chunks, png_read, tiff, tiff_read
+from pipeline.imaging import exif, png_chunks, png_read, tiff, tiff_read
 from pipeline.imaging.colour import MAX_PROFILE_BYTES
 from pipeline.imaging.formats import Format
 from pipeline.imaging.header import Header
-from pipeline.imaging.jpeg import completions
+from pipeline.imaging.jpeg import completions, understood
 from pipeline.imaging.samples import Samples, samples_of, strips
 from schemas.failures import FailureCode
 
 ANIMATION_DROPPED = "animation_dropped"
 PAGES_DROPPED = "pages_dropped"
 DEPTH_REDUCED = "depth_reduced"
+_NO_PROFILE = b"\0"
 Opened = TypeVar("Opened", bound=ImageFile)
 
 
@@ -40,8 +41,8 @@ class Reading:
     samples: Samples
     profile: bytes | None
     """ICC profile as found, sound or not."""
-    exif: Image.Exif
-    """Orientation is absent where the decoder has applied it already (TIFF)."""
+    exif: Image.Exif | None
+    """Orientation is absent where the decoder has applied it already (TIFF). None for a block that cannot be read."""
     warnings: tuple[str, ...] = ()
 
 
@@ -52,31 +53,30 @@ def read(data: bytes, header: Header) -> Reading:
 
 def _png(data: bytes, _header: Header) -> Reading:
     file = png_chunks.walk(data)
-    exif = Image.Exif()
-    exif.load(file.chunks.get(b"eXIf", b""))
+    block = exif.readable(lambda: _loaded(file.chunks.get(b"eXIf", b"")))
     dropped = (ANIMATION_DROPPED,) if file.animated else ()
-    return Reading(png_read.read(file), _inflated_profile(file.chunks.get(b"iCCP", b"")), exif, dropped)
+    return Reading(png_read.read(file), _inflated_profile(file.chunks.get(b"iCCP", b"")), block, dropped)
 
 
 def _jpeg(data: bytes, header: Header) -> Reading:
-    plain, filled = completions(data)
+    plain, filled = completions(understood(data))
     image = _opened(JpegImageFile, plain, header)
     image.load()
     control = _opened(JpegImageFile, filled, header)
     control.load()
     if any(strip != other for strip, other in zip(strips(image), strips(control), strict=True)):
         raise JobFailed(FailureCode.IMAGE_TRUNCATED, "source: the JPEG file ends before its picture does")
-    return Reading(samples_of(image), image.info.get("icc_profile"), image.getexif())
+    return Reading(samples_of(image), _profile(image), _exif(image))
 
 
 def _webp(data: bytes, header: Header) -> Reading:
     image = _opened(WebPImageFile, data, header)
-    return Reading(samples_of(image), image.info.get("icc_profile"), image.getexif(), _animation(image))
+    return Reading(samples_of(image), _profile(image), _exif(image), _animation(image))
 
 
 def _gif(data: bytes, header: Header) -> Reading:
     image = _opened(GifImageFile, data, header)
-    return Reading(samples_of(image), image.info.get("icc_profile"), Image.Exif(), _animation(image))
+    return Reading(samples_of(image), _profile(image), Image.Exif(), _animation(image))
 
 
 def _bmp(data: bytes, header: Header) -> Reading:
@@ -86,11 +86,12 @@ def _bmp(data: bytes, header: Header) -> Reading:
 def _tiff(data: bytes, header: Header) -> Reading:
     page = tiff.first_page(data)
     image = _opened(TiffImageFile, data, header)
-    exif = image.getexif()
+    block = _tiff_exif(image)
     samples, reduced = tiff_read.read(image, data, page)
-    exif.pop(ExifTags.Base.Orientation, None)
+    if block is not None:
+        block.pop(ExifTags.Base.Orientation, None)
     warnings = ((PAGES_DROPPED,) if page.more_follow else ()) + ((DEPTH_REDUCED,) if reduced else ())
-    return Reading(samples, image.info.get("icc_profile"), exif, warnings)
+    return Reading(samples, _profile(image), block, warnings)
 
 
 _READERS: Mapping[Format, Callable[[bytes, Header], Reading]] = {
@@ -110,6 +111,46 @@ def _opened(decoder: Callable[[io.BytesIO], Opened], data: bytes, header: Header
     if sorted(image.size) != sorted((header.width, header.height)):
         raise JobFailed(FailureCode.IMAGE_CORRUPT, "source: the file declares two different sizes")
     return image
+
+
+def _exif(image: ImageFile) -> Image.Exif | None:
+    def load() -> Image.Exif:
+        _loaded(image.info.get("exif", b""))  # the decoder of JPEG has swallowed what is wrong with it
+        return image.getexif()
+
+    return exif.readable(load)
+
+
+def _loaded(block: bytes) -> Image.Exif:
+    found = Image.Exif()
+    found.load(block)
+    return found
+
+
+def _tiff_exif(image: TiffImageFile) -> Image.Exif | None:
+    """From the first directory, and nothing left in `image` that its decoder would refuse the picture for."""
+    if not isinstance(image.info.get("xmp", b""), bytes):
+        del image.info["xmp"]
+    found = exif.readable(lambda: _with_directories(image.getexif()))
+    if found is None:
+        block = image.getexif()
+        for directory in exif.DIRECTORIES:
+            if directory in block:
+                del block[directory]
+    return found
+
+
+def _with_directories(block: Image.Exif) -> Image.Exif:
+    for directory in exif.DIRECTORIES:
+        block.get_ifd(directory)
+    return block
+
+
+def _profile(image: ImageFile) -> bytes | None:
+    """As found. What is there and is not even bytes is no profile either, so that it is ignored with a warning: parts
+    of a JPEG's that do not add up, a tag of another type."""
+    found = image.info.get("icc_profile", b"")
+    return found if isinstance(found, bytes) else _NO_PROFILE
 
 
 def _animation(image: "GifImageFile | WebPImageFile") -> tuple[str, ...]:
