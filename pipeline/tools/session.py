@@ -1,12 +1,12 @@
 """A requester's conversation with the service: upload, ask, follow, download."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.kafka.follow import Follower, follow
+from pipeline.kafka.follow import Followed, Follower, follow
 from pipeline.kafka.publish import Publisher
 from pipeline.settings import Settings
 from pipeline.storage import client as storage
@@ -37,18 +37,9 @@ class Session:
         event = event_from(request, source=self.event_source, time=datetime.now(UTC))
         await self.publisher.publish(self.topics.requests[lane].name, codec.encode(event))
 
-    async def events(self, jobs: set[str]) -> AsyncIterator[JobEvent]:
-        """Events of `jobs` as they come, until each of them has ended. A repeated terminal event is told once."""
-        open_jobs = set(jobs)
-        async for record in self.follower:
-            event = codec.decode(record.value, record.headers, origin=record.origin).data
-            if not isinstance(event, JobEvent) or event.job_id not in open_jobs:
-                continue
-            if event.terminal:
-                open_jobs.discard(event.job_id)
-            yield event
-            if not open_jobs:
-                return
+    def events(self, jobs: set[str]) -> AsyncIterator[JobEvent]:
+        """Events of `jobs` as they come, until each of them has ended."""
+        return events_of(self.follower, jobs)
 
     async def download(self, completed: UpscaleCompleted, target: Path) -> Path:
         """Fetch a result, checked against the digest in its event, into `target`."""
@@ -60,6 +51,31 @@ class Session:
         )
         await download(self.store, stored, target)
         return target
+
+
+async def events_of(records: AsyncIterable[Followed], jobs: set[str]) -> AsyncIterator[JobEvent]:
+    """Events of `jobs` among `records`, until each of them has ended. A repeated terminal event is told once.
+
+    What cannot be read is passed over: the topic may carry later versions of an event, and what is none of ours.
+    """
+    open_jobs = set(jobs)
+    async for record in records:
+        event = _job_event(record)
+        if event is None or event.job_id not in open_jobs:
+            continue
+        if event.terminal:
+            open_jobs.discard(event.job_id)
+        yield event
+        if not open_jobs:
+            return
+
+
+def _job_event(record: Followed) -> JobEvent | None:
+    try:
+        data = codec.decode(record.value, record.headers, origin=record.origin).data
+    except (codec.UndecodableEvent, codec.InvalidRequest):
+        return None
+    return data if isinstance(data, JobEvent) else None
 
 
 @asynccontextmanager
