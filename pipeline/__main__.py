@@ -48,6 +48,8 @@ ROLES = frozenset({"worker", "dispatcher"})
 
 CANNOT_START = 1
 USAGE = 2
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
 
 
 def build_parser(chosen: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
@@ -72,7 +74,13 @@ def _log_for_a_person(telemetry: settings.TelemetrySettings) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Errors that an operator can cure are one line on stderr, never a traceback."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(words: Sequence[str]) -> int:
     arguments = build_parser([word for word in words[:1] if word in COMMANDS]).parse_args(words)
     try:
         config = environment.load()
@@ -85,8 +93,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PipelineError as error:
         print(f"upscale {arguments.command}: {error}", file=sys.stderr)
         return CANNOT_START
-    except KeyboardInterrupt:
-        return 130
 
 
 if __name__ == "__main__":

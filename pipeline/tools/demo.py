@@ -19,10 +19,10 @@ from pipeline.telemetry.scrape import Sample, scrape, total
 from pipeline.tools.arrivals import Arrival, receiving
 from pipeline.tools.asking import add_options, options_of
 from pipeline.tools.before_after import LARGEST_PIXELS, side_by_side
+from pipeline.tools.errand import Asked, Ended, Errand, Picture
 from pipeline.tools.files import check_readable, make_folder
 from pipeline.tools.photographs import write_small
 from pipeline.tools.session import connect
-from pipeline.tools.submit import Asked, Ended, Picture, submit
 from schemas.callbacks import Webhook
 from schemas.events import ResultObject, UpscaleCompleted
 from schemas.options import UpscaleOptions
@@ -66,7 +66,7 @@ async def _demo(pictures: Sequence[Path], options: UpscaleOptions, folder: Path,
         named = [Picture(path.name, path.stem, path) for path in pictures]
         started = monotonic()
         asked = Asked(options, TENANT, Lane.INTERACTIVE, Webhook(url=arrivals.url))
-        ended = await submit(session, named, asked, folder / "after")
+        ended = await Errand(asked, folder / "after").run(session, named)
         seconds = monotonic() - started
         told = await arrivals.of({each.event.job_id for each in ended}, WEBHOOK_SECONDS)
         counts = await scrape(f"http://{local.telemetry.host}:{local.telemetry.port}/metrics")

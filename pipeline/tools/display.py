@@ -1,5 +1,7 @@
 """Live progress of several pictures on a terminal, or a line for each change where there is none."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -7,23 +9,34 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from pipeline.tools.session import Told
 from schemas.events import (
-    JobEvent,
     UpscaleCanceled,
     UpscaleCompleted,
     UpscaleExpired,
     UpscaleFailed,
     UpscaleProgress,
     UpscaleStarted,
+    WebhookRejected,
 )
+
+REMARKS: Mapping[str, str] = {
+    "animation_dropped": "only its first frame was taken",
+    "pages_dropped": "only its first page was taken",
+    "depth_reduced": "the result has fewer bits a sample than the source",
+    "alpha_flattened": "its transparent parts were laid on white, which the format of the result asks for",
+    "icc_ignored": "its colour profile cannot be used and was ignored",
+    "exif_dropped": "its EXIF cannot be read and was not kept",
+}
+"""What the words in `warnings` of a completed event mean."""
 
 
 class Display:
     """One bar for each picture on a terminal; one line for each start and end elsewhere."""
 
-    def __init__(self, console: Console, names: dict[str, str]) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._names = names
+        self._names: dict[str, str] = {}
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.fields[name]}", justify="left", markup=False),
@@ -36,8 +49,6 @@ class Display:
 
     def __enter__(self) -> Self:
         self._progress.start()
-        for job_id, name in self._names.items():
-            self._bars[job_id] = self._progress.add_task("waiting for a worker", name=name, total=None, start=False)
         return self
 
     def __exit__(
@@ -45,22 +56,43 @@ class Display:
     ) -> None:
         self._progress.stop()
 
-    def show(self, event: JobEvent) -> None:
+    def asked(self, job_id: str, name: str) -> None:
+        """A picture is asked for: say which job is its own."""
+        self._names[job_id] = name
+        self._bars[job_id] = self._progress.add_task("waiting for a worker", name=name, total=None, start=False)
+        self._say(f"{name}: job {job_id}")
+
+    def show(self, event: Told) -> None:
         """Bring the picture's bar, or the log, up to `event`."""
-        bar, text = self._bars[event.job_id], describe(event)
+        name, text = self._names[event.job_id], describe(event)
+        if isinstance(event, WebhookRejected):
+            self._say(f"{name}: {text}")
+            return
+        if not self._console.is_terminal and not isinstance(event, UpscaleProgress):
+            self._say(f"{name}: {text}")
+        self._move(self._bars[event.job_id], event, text)
+        for warning in event.warnings if isinstance(event, UpscaleCompleted) else ():
+            self._say(f"{name}: {REMARKS.get(warning, warning)}")
+
+    def saved(self, job_id: str, path: Path) -> None:
+        """The picture's result is at `path`."""
+        self._say(f"{self._names[job_id]} -> {path}")
+
+    def _move(self, bar: TaskID, event: Told, text: str) -> None:
         if isinstance(event, UpscaleStarted):
             self._progress.start_task(bar)
         if isinstance(event, UpscaleProgress):
             self._progress.update(bar, completed=event.tiles_done, total=event.tiles_total)
-        elif not self._console.is_terminal:
-            self._console.print(Text(f"{self._names[event.job_id]}: {text}"), soft_wrap=True)
         if event.terminal:
             self._progress.update(bar, completed=1, total=1)
             self._progress.stop_task(bar)
         self._progress.update(bar, description=text)
 
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
 
-def describe(event: JobEvent) -> str:
+
+def describe(event: Told) -> str:
     """One event in a few words."""
     match event:
         case UpscaleProgress():
@@ -77,5 +109,7 @@ def describe(event: JobEvent) -> str:
             return "expired: its deadline passed"
         case UpscaleCanceled():
             return "canceled"
+        case WebhookRejected():
+            return f"webhook not called: {event.message}"
         case _:
             return "started"

@@ -14,8 +14,11 @@ from pipeline.storage.client import Store
 from pipeline.storage.objects import SourceFacts, StoredObject
 from pipeline.storage.transfer import download, upload
 from schemas import codec
-from schemas.events import JobEvent, UpscaleCompleted, UpscaleRequested, event_from
+from schemas.events import JobEvent, UpscaleCompleted, UpscaleRequested, WebhookRejected, event_from
 from schemas.topics import Lane, Topics, declare
+
+Told = JobEvent | WebhookRejected
+"""What a requester hears of a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Session:
         event = event_from(request, source=self.event_source, time=datetime.now(UTC))
         await self.publisher.publish(self.topics.requests[lane].name, codec.encode(event))
 
-    def events(self, jobs: set[str]) -> AsyncIterator[JobEvent]:
+    def events(self, jobs: set[str]) -> AsyncIterator[Told]:
         """Events of `jobs` as they come, until each of them has ended."""
         return events_of(self.follower, jobs)
 
@@ -53,14 +56,14 @@ class Session:
         return target
 
 
-async def events_of(records: AsyncIterable[Followed], jobs: set[str]) -> AsyncIterator[JobEvent]:
+async def events_of(records: AsyncIterable[Followed], jobs: set[str]) -> AsyncIterator[Told]:
     """Events of `jobs` among `records`, until each of them has ended. A repeated terminal event is told once.
 
     What cannot be read is passed over: the topic may carry later versions of an event, and what is none of ours.
     """
     open_jobs = set(jobs)
     async for record in records:
-        event = _job_event(record)
+        event = _told(record)
         if event is None or event.job_id not in open_jobs:
             continue
         if event.terminal:
@@ -70,12 +73,12 @@ async def events_of(records: AsyncIterable[Followed], jobs: set[str]) -> AsyncIt
             return
 
 
-def _job_event(record: Followed) -> JobEvent | None:
+def _told(record: Followed) -> Told | None:
     try:
         data = codec.decode(record.value, record.headers, origin=record.origin).data
     except (codec.UndecodableEvent, codec.InvalidRequest):
         return None
-    return data if isinstance(data, JobEvent) else None
+    return data if isinstance(data, JobEvent | WebhookRejected) else None
 
 
 @asynccontextmanager

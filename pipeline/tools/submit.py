@@ -2,60 +2,26 @@
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-import orjson
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
 
 from pipeline.errors import PipelineError
 from pipeline.settings import Settings
 from pipeline.tools.asking import add_options, options_of
-from pipeline.tools.display import Display
+from pipeline.tools.errand import Asked, Ended, Errand, Picture, still_open
 from pipeline.tools.files import check_readable, make_folder
-from pipeline.tools.session import Session, connect
+from pipeline.tools.session import connect
 from schemas.callbacks import Webhook
-from schemas.events import JobEvent, Tenant, UpscaleCompleted, UpscaleRequested
-from schemas.options import UpscaleOptions
+from schemas.events import Tenant
 from schemas.problems import problems
-from schemas.topics import Lane
+from schemas.topics import Lane, declare
 
 REMOTE_SCHEMES = ("http", "https", "s3", "upload")
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One thing to upscale, as it was named on the command line."""
-
-    name: str
-    stem: str
-    """What its result is called after, without extension."""
-    path: Path | None
-    """Local file, to be uploaded first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How the pictures of one call are to be upscaled."""
-
-    options: UpscaleOptions
-    tenant: str
-    lane: Lane
-    webhook: Webhook | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How one picture ended."""
-
-    picture: Picture
-    event: JobEvent
-    result: Path | None
-    """The downloaded file; None when there is none."""
+JSON_HELP = "print each event as a line of JSON instead, with `picture`, and `path` once its result is saved there"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tenant", default="default", help="on whose behalf (default: default)")
     parser.add_argument("--webhook", metavar="URL", default=None, help="call this address when a job has ended")
     parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS", help="give up after this long")
-    parser.add_argument("--json", action="store_true", help="print each event as a line of JSON instead")
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     add_options(parser)
 
 
@@ -87,24 +53,25 @@ def webhook_of(arguments: argparse.Namespace) -> Webhook | None:
 
 
 def main(arguments: argparse.Namespace, config: Settings) -> int:
-    """Exit code 0 when every picture was upscaled, 1 when one was not."""
+    """Exit code 0 when every picture was upscaled, 1 when one was not. Jobs that we leave open are told on stderr."""
     pictures = [named(name) for name in arguments.pictures]
     asked = Asked(options_of(arguments), tenant_of(arguments), Lane(arguments.lane), webhook_of(arguments))
-    make_folder(arguments.output)
+    errand = Errand(asked, make_folder(arguments.output), as_json=arguments.json)
     try:
-        ended = asyncio.run(_submit(pictures, asked, arguments, config))
+        ended = asyncio.run(_run(errand, pictures, arguments.timeout, config))
     except TimeoutError:
         raise PipelineError(
             f"no answer within --timeout {arguments.timeout:g} s; is a worker running? (`upscale worker`)"
         ) from None
+    finally:
+        if errand.owed:
+            print("\n".join(still_open(errand.owed, asked.tenant, declare(config.kafka.topic_prefix))), file=sys.stderr)
     return 0 if all(each.result for each in ended) else 1
 
 
-async def _submit(
-    pictures: Sequence[Picture], asked: Asked, arguments: argparse.Namespace, config: Settings
-) -> list[Ended]:
-    async with asyncio.timeout(arguments.timeout), connect(config) as session:
-        return await submit(session, pictures, asked, arguments.output, as_json=arguments.json)
+async def _run(errand: Errand, pictures: Sequence[Picture], timeout: float | None, config: Settings) -> list[Ended]:
+    async with asyncio.timeout(timeout), connect(config) as session:
+        return await errand.run(session, pictures)
 
 
 def named(name: str) -> Picture:
@@ -115,44 +82,4 @@ def named(name: str) -> Picture:
     if not path.exists():
         raise PipelineError(f"{name}: no such file, and not a URL of {', '.join(REMOTE_SCHEMES)}")
     check_readable(path)
-    return Picture(path.name, path.stem, path)
-
-
-async def submit(
-    session: Session, pictures: Sequence[Picture], asked: Asked, folder: Path, *, as_json: bool = False
-) -> list[Ended]:
-    """Upload, ask, show progress and download into `folder`, which exists; returns when every picture has ended."""
-    jobs = {str(uuid4()): picture for picture in pictures}
-    for job_id, picture in jobs.items():
-        source = await session.upload(picture.path, asked.tenant) if picture.path else picture.name
-        request = UpscaleRequested(
-            job_id=job_id, tenant=asked.tenant, source=source, options=asked.options, webhook=asked.webhook
-        )
-        await session.ask(request, asked.lane)
-    ended: list[Ended] = []
-    with Display(Console(quiet=as_json), {job_id: picture.name for job_id, picture in jobs.items()}) as display:
-        async for event in session.events(set(jobs)):
-            display.show(event)
-            if as_json:
-                print(json_line(event), flush=True)
-            if event.terminal:
-                ended.append(await _ended(session, jobs[event.job_id], event, folder))
-    return ended
-
-
-def json_line(event: JobEvent) -> str:
-    """An event with its type, since nothing around it says what it is."""
-    return orjson.dumps({"type": event.type, **event.model_dump(mode="json", exclude_none=True)}).decode()
-
-
-async def _ended(session: Session, picture: Picture, event: JobEvent, folder: Path) -> Ended:
-    if not isinstance(event, UpscaleCompleted):
-        return Ended(picture, event, result=None)
-    return Ended(picture, event, await session.download(event, target(folder, picture, event)))
-
-
-def target(folder: Path, picture: Picture, event: UpscaleCompleted) -> Path:
-    """Where a result goes: `NAME_x4.png`, with the job's id added rather than overwriting a file."""
-    stem = f"{picture.stem}_x{event.result.width / event.source_width:.3g}"
-    path = folder / f"{stem}.{event.result.format.extension}"
-    return path.with_stem(f"{stem}_{event.job_id}") if path.exists() else path
+    return Picture(name, path.stem, path)

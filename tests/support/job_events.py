@@ -13,6 +13,7 @@ from schemas.events import (
     UpscaleFailed,
     UpscaleProgress,
     UpscaleStarted,
+    WebhookRejected,
 )
 from schemas.failures import FailureCode, Fault
 from schemas.options import OutputFormat
@@ -22,7 +23,12 @@ JOB = "j1"
 
 
 def completed(
-    width: int = 30, height: int = 30, *, scale: float = 1.5, output_format: OutputFormat = OutputFormat.JPEG
+    width: int = 30,
+    height: int = 30,
+    *,
+    scale: float = 1.5,
+    output_format: OutputFormat = OutputFormat.JPEG,
+    warnings: tuple[str, ...] = (),
 ) -> UpscaleCompleted:
     """A result of this size."""
     return UpscaleCompleted(
@@ -32,6 +38,7 @@ def completed(
         source_width=round(width / scale),
         source_height=round(height / scale),
         processing_seconds=1.26,
+        warnings=list(warnings),
     )
 
 
@@ -50,3 +57,4 @@ def progress(done: int, total: int) -> UpscaleProgress:
 STARTED: JobEvent = UpscaleStarted(job_id=JOB)
 CANCELED: JobEvent = UpscaleCanceled(job_id=JOB)
 EXPIRED: JobEvent = UpscaleExpired(job_id=JOB, deadline=datetime(2026, 1, 1, tzinfo=UTC))
+REJECTED = WebhookRejected(job_id=JOB, reason=FailureCode.URL_BLOCKED, message="webhook.url: it leads inside")

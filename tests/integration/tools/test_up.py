@@ -156,8 +156,10 @@ def test_up_says_where_everything_is(first_life: FirstLife, folder: Path) -> Non
 def test_file_that_up_writes_lets_submit_upscale(first_life: FirstLife, folder: Path) -> None:
     """The command it proposes works as it stands."""
     assert first_life.submitted.code == 0
-    assert "cat.png: 24 x 24 -> 96 x 96 in" in first_life.submitted.out
-    with Image.open(folder / "first" / "cat_x4.png") as result:
+    name, result_path = folder / "cat.png", folder / "first" / "cat_x4.png"
+    assert f"{name}: 24 x 24 -> 96 x 96 in" in first_life.submitted.out
+    assert first_life.submitted.out.endswith(f"{name} -> {result_path}\n")
+    with Image.open(result_path) as result:
         assert result.size == (96, 96)
 
 
@@ -238,14 +240,61 @@ def test_submit_fails_when_one_of_several_failed_and_keeps_the_others(up: Up, co
 
 
 def test_submit_as_json_prints_each_event_with_its_type(up: Up, commands: Commands, folder: Path) -> None:
-    """A script reads one object a line, and nothing else is printed."""
+    """A script reads one object a line, and nothing else is printed. Each says which picture it is about, and the last
+    where the result is."""
     ended = submit(commands, up, folder / "json", folder / "cat.png", "--json")
     events = [orjson.loads(line) for line in ended.out.splitlines()]
     assert [event["type"].split(".")[-2] for event in events if "progress" not in event["type"]] == [
         "started",
         "completed",
     ]
-    assert {event["job_id"] for event in events} == {events[0]["job_id"]}
+    assert {(event["job_id"], event["picture"]) for event in events} == {(events[0]["job_id"], str(folder / "cat.png"))}
+    assert [event.get("path") for event in events[-2:]] == [None, str(folder / "json" / "cat_x4.png")]
+
+
+def test_submit_tells_that_a_webhook_is_not_called(up: Up, commands: Commands, folder: Path) -> None:
+    """With its reason: whoever waits for the call would wait for ever."""
+    ended = submit(commands, up, folder / "hooked", folder / "cat.png", "--webhook", "http://example.com/")
+    assert ended.code == 0
+    assert "cat.png: webhook not called: webhook.url: the scheme must be https, got 'http'\n" in ended.out
+
+
+@pytest.fixture(scope="module")
+def unheard(up: Up, commands: Commands) -> dict[str, str]:
+    """Variables of topics that no worker reads."""
+    variables = up.variables | {"UPSCALE_KAFKA__TOPIC_PREFIX": "unheard"}
+    assert commands.run("topics", "create", environment=variables).code == 0
+    return variables
+
+
+def test_submit_that_gives_up_names_the_jobs_it_leaves(
+    unheard: dict[str, str], commands: Commands, folder: Path
+) -> None:
+    """They go on, and nobody else knows their ids."""
+    words = ("submit", str(folder / "cat.png"), "-o", str(folder / "given up"), "--timeout", "5")
+    ended = commands.run(*words, environment=unheard)
+    assert ended.code == 1
+    job = ended.out.split()[-1]
+    assert ended.err.splitlines()[:2] == ["these jobs go on without us:", f"  {job}  {folder / 'cat.png'}"]
+    assert ended.err.splitlines()[-1].startswith("upscale submit: no answer within --timeout 5 s")
+
+
+def test_interrupted_submit_names_the_jobs_it_leaves(unheard: dict[str, str], folder: Path) -> None:
+    """Ctrl-C stops the waiting and not the work."""
+    command = [sys.executable, "-m", "pipeline", "submit", str(folder / "cat.png"), "-o", str(folder / "interrupted")]
+    environment = base_environment() | unheard
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            assert process.stdout is not None
+            job = process.stdout.readline().split()[-1]
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert errors.splitlines()[:2] == ["these jobs go on without us:", f"  {job}  {folder / 'cat.png'}"]
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(

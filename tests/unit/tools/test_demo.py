@@ -7,7 +7,7 @@ from PIL import Image
 from pipeline.telemetry.scrape import Sample
 from pipeline.tools.before_after import LARGEST_PIXELS
 from pipeline.tools.demo import look_at, summary
-from pipeline.tools.submit import Ended, Picture
+from pipeline.tools.errand import Ended, Picture
 from tests.support.job_events import completed, failed
 
 CAT = Picture("cat.png", "cat", Path("cat.png"))

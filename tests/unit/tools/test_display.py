@@ -1,20 +1,28 @@
 """What a person sees while pictures are upscaled."""
 
 import io
+import pkgutil
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from pipeline.tools.display import Display, describe
-from schemas.events import JobEvent
-from tests.support.job_events import CANCELED, EXPIRED, JOB, STARTED, completed, failed, progress
+from pipeline import imaging
+from pipeline.tools.display import REMARKS, Display, describe
+from pipeline.tools.session import Told
+from tests.support.job_events import CANCELED, EXPIRED, JOB, REJECTED, STARTED, completed, failed, progress
+
+LOSSES = ("_DROPPED", "_REDUCED", "_FLATTENED", "_IGNORED")
+"""How the names of those constants end that hold the word of a warning."""
 
 
-def shown(*events: JobEvent, name: str = "cat.png", terminal: bool = False) -> str:
+def shown(*events: Told, name: str = "cat.png", terminal: bool = False) -> str:
     """All that is written for these events of one picture."""
     written = io.StringIO()
     console = Console(file=written, force_terminal=terminal, width=100, legacy_windows=False)
-    with Display(console, {JOB: name}) as display:
+    with Display(console) as display:
+        display.asked(JOB, name)
         for event in events:
             display.show(event)
     return written.getvalue()
@@ -29,9 +37,10 @@ def shown(*events: JobEvent, name: str = "cat.png", terminal: bool = False) -> s
         (failed(), "failed: image_format_unsupported: source: is not a picture"),
         (EXPIRED, "expired: its deadline passed"),
         (CANCELED, "canceled"),
+        (REJECTED, "webhook not called: webhook.url: it leads inside"),
     ],
 )
-def test_every_event_is_told_in_a_few_words(event: JobEvent, words: str) -> None:
+def test_every_event_is_told_in_a_few_words(event: Told, words: str) -> None:
     """A person learns what happened, and why it did not."""
     assert describe(event) == words
 
@@ -39,7 +48,7 @@ def test_every_event_is_told_in_a_few_words(event: JobEvent, words: str) -> None
 def test_display_without_a_terminal_writes_a_line_for_each_start_and_end() -> None:
     """A log has no use for progress."""
     assert shown(STARTED, progress(1, 2), progress(2, 2), completed()) == (
-        "cat.png: started\ncat.png: 20 x 20 -> 30 x 30 in 1.3 s\n"
+        "cat.png: job j1\ncat.png: started\ncat.png: 20 x 20 -> 30 x 30 in 1.3 s\n"
     )
 
 
@@ -47,6 +56,42 @@ def test_display_on_a_terminal_ends_with_how_each_picture_ended() -> None:
     """The bar stays, with the last words beside it."""
     assert "cat.png" in shown(STARTED, progress(1, 2), completed(), terminal=True)
     assert "20 x 20 -> 30 x 30 in 1.3 s" in shown(STARTED, progress(1, 2), completed(), terminal=True)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (completed(warnings=("animation_dropped",)), "cat.png: only its first frame was taken\n"),
+        (completed(warnings=("of_a_later_release",)), "cat.png: of_a_later_release\n"),
+        (REJECTED, "cat.png: webhook not called: webhook.url: it leads inside\n"),
+    ],
+    ids=["warning", "unknown warning", "webhook"],
+)
+def test_what_did_not_prevent_the_result_has_a_line_of_its_own(event: Told, line: str, terminal: bool) -> None:
+    """A bar's last words are of the end, and would cover it."""
+    assert line in shown(STARTED, event, terminal=terminal)
+
+
+def test_every_warning_has_words() -> None:
+    """A new one is told to people from its first day."""
+    modules = [import_module(f"{imaging.__name__}.{each.name}") for each in pkgutil.iter_modules(imaging.__path__)]
+    words = {
+        value
+        for module in modules
+        for name, value in vars(module).items()
+        if name.endswith(LOSSES) and isinstance(value, str)
+    }
+    assert set(REMARKS) == words
+
+
+def test_saved_result_is_told_with_its_path_as_it_is() -> None:
+    """Its name depends on what was in the folder before."""
+    written = io.StringIO()
+    with Display(Console(file=written, width=20)) as display:
+        display.asked(JOB, "cat.png")
+        display.saved(JOB, Path("out/a long [red]name/cat_x4.png"))
+    assert written.getvalue().splitlines()[1:] == ["cat.png -> out/a long [red]name/cat_x4.png"]
 
 
 @pytest.mark.parametrize("terminal", [False, True])

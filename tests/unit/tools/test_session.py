@@ -6,27 +6,27 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.kafka.follow import Followed
-from pipeline.tools.session import events_of
+from pipeline.tools.session import Told, events_of
 from schemas import codec
-from schemas.events import JobEvent, UpscaleStarted, event_from
+from schemas.events import UpscaleStarted, event_from
 from tests.support import job_events
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DONE = job_events.completed()
 
 
-def followed(event: JobEvent) -> Followed:
+def followed(event: Told) -> Followed:
     message = codec.encode(event_from(event, source="/test", time=START))
     return Followed(message.value, message.headers, "events/0/0")
 
 
-def of_a_later_version(event: JobEvent) -> Followed:
+def of_a_later_version(event: Told) -> Followed:
     record = followed(event)
     headers = tuple((name, value.replace(b".v1", b".v2")) for name, value in record.headers)
     return Followed(record.value, headers, record.origin)
 
 
-async def told(*records: Followed) -> list[JobEvent]:
+async def told(*records: Followed) -> list[Told]:
     async def topic() -> AsyncIterator[Followed]:
         for record in records:
             yield record
@@ -39,6 +39,11 @@ async def test_requester_hears_of_its_own_jobs_until_they_end() -> None:
     other = followed(UpscaleStarted(job_id="other"))
 
     assert await told(other, followed(job_events.STARTED), followed(DONE), followed(DONE)) == [job_events.STARTED, DONE]
+
+
+async def test_requester_hears_that_its_webhook_is_not_called() -> None:
+    """The job goes on all the same."""
+    assert await told(followed(job_events.REJECTED), followed(DONE)) == [job_events.REJECTED, DONE]
 
 
 @pytest.mark.parametrize(
