@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from pipeline import __version__, environment, settings
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, ServiceRefused, ServiceUnreachable
 from pipeline.telemetry import logging
+from pipeline.tools.unsourced import hint
 
 
 class Command(Protocol):
@@ -89,6 +90,9 @@ def _run(words: Sequence[str]) -> int:
         return _load(COMMANDS[arguments.command][0]).main(arguments, config)
     except settings.InvalidSettings as error:
         print(f"upscale: settings:\n{error}", file=sys.stderr)
+        return CANNOT_START
+    except (ServiceUnreachable, ServiceRefused) as error:
+        print(f"upscale {arguments.command}: {'; '.join(filter(None, (str(error), hint(config))))}", file=sys.stderr)
         return CANNOT_START
     except PipelineError as error:
         print(f"upscale {arguments.command}: {error}", file=sys.stderr)

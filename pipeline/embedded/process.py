@@ -141,6 +141,18 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
+def is_free(port: int) -> bool:
+    """Whether a server can have this loopback TCP port: nothing listens there. Connections that have ended there do not
+    count, as they do not for the server."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
 def tail(path: Path) -> str:
     """The last lines of a log, for an error message; empty when there is none."""
     if not path.is_file():

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from pipeline.embedded.broker import embedded_broker
 from pipeline.embedded.claim import claimed
-from pipeline.embedded.process import LOOPBACK, Child, free_port
+from pipeline.embedded.ports import keep_port
+from pipeline.embedded.process import LOOPBACK, Child
 from pipeline.embedded.store import embedded_store
 from pipeline.kafka.admin import administration
 from pipeline.settings import Settings, StoreSettings
@@ -44,15 +45,18 @@ class Stack:
 
 @asynccontextmanager
 async def stack(folder: Path, config: Settings) -> AsyncIterator[Stack]:
-    """Run store and broker until the block ends, and point `config` at them.
+    """Run store and broker until the block ends, and point `config` at them. Their ports are those of the last start
+    in `folder`, where these are free.
 
     Raises `FolderNotUsable`, and `ChildFailed` when one of them does not start.
     """
     buckets = (config.store.bucket, BROKER_BUCKET)
     with claimed(folder):
         async with (
-            embedded_store(folder / "store", buckets=buckets) as store,
-            embedded_broker(folder, store=store.settings, bucket=BROKER_BUCKET) as broker,
+            embedded_store(folder / "store", buckets=buckets, port=keep_port(folder, "store")) as store,
+            embedded_broker(
+                folder, port=keep_port(folder, "broker"), store=store.settings, bucket=BROKER_BUCKET
+            ) as broker,
         ):
             local = pointed_at(config, broker.servers, store.settings, folder)
             async with administration(local.kafka) as admin:
@@ -87,8 +91,9 @@ class Role:
 @asynccontextmanager
 async def dispatcher(folder: Path, local: Settings) -> AsyncIterator[Role]:
     """A dispatcher of its own process, its tables made; it finishes the attempts under way when the block ends."""
-    own = local.model_copy(update={"telemetry": local.telemetry.model_copy(update={"port": free_port()})})
-    async with open_database(own.state) as database:
+    port = keep_port(folder, "webhooks")
+    own = local.model_copy(update={"telemetry": local.telemetry.model_copy(update={"port": port})})
+    async with open_database(own.state, make=True) as database:
         await migrate(database)
     child = Child(
         "the dispatcher",
@@ -118,7 +123,7 @@ def pointed_at(config: Settings, servers: str, store: StoreSettings, folder: Pat
             "state": config.state.model_copy(update={"url": SecretStr(f"sqlite:///{folder / 'upscale.db'}")}),
             # One worker, so whoever meets a job that was begun is its heir.
             "intake": config.intake.model_copy(update={"lease_seconds": 0.0}),
-            "telemetry": config.telemetry.model_copy(update={"host": LOOPBACK, "port": free_port()}),
+            "telemetry": config.telemetry.model_copy(update={"host": LOOPBACK, "port": keep_port(folder, "worker")}),
         }
     )
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -50,11 +51,13 @@ def _url(settings: StateSettings) -> URL:
     return url
 
 
-def try_file(path: str) -> None:
-    """Open and close a file of SQLite; it is made when it is missing. Raises `sqlite3.Error`; blocks.
+def try_file(path: str, *, make: bool) -> None:
+    """Open and close a file of SQLite; one that is missing is made if `make`. Raises `sqlite3.Error`; blocks.
 
     The driver leaves a thread behind when it cannot open a file, which fails in turn when the loop has ended by then.
     """
+    if not make and not Path(path).exists():
+        raise sqlite3.OperationalError("there is no such file; run `upscale state migrate`")
     sqlite3.connect(path).close()
 
 

@@ -82,8 +82,10 @@ async def _within(turn: asyncio.Lock, seconds: float) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_database(settings: StateSettings) -> AsyncIterator[Database]:
+async def open_database(settings: StateSettings, *, make: bool = False) -> AsyncIterator[Database]:
     """The database that `settings.url` names, connected to once; its tables are not looked at.
+
+    A file of SQLite that is missing is made only where `make` says so: who reads would find it empty.
 
     Raises `InvalidSettings` for a URL that names none, `ServiceUnreachable` or `ServiceRefused` when it is not there
     or will not have us.
@@ -93,16 +95,16 @@ async def open_database(settings: StateSettings) -> AsyncIterator[Database]:
     dialect = Dialect(engine.dialect.name)
     turn = asyncio.Lock() if dialect is Dialect.SQLITE else None
     try:
-        await _reach(engine, dialect, address)
+        await _reach(engine, dialect, address, make=make)
         yield Database(dialect, address, engine, settings.timeout_seconds, turn)
     finally:
         await engine.dispose()
 
 
-async def _reach(engine: AsyncEngine, dialect: Dialect, address: str) -> None:
+async def _reach(engine: AsyncEngine, dialect: Dialect, address: str, *, make: bool) -> None:
     try:
         if dialect is Dialect.SQLITE:
-            await asyncio.to_thread(try_file, address)
+            await asyncio.to_thread(try_file, address, make=make)
         async with engine.connect():
             pass
     except Exception as error:

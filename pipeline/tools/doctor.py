@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline import __version__
-from pipeline.errors import PipelineError, ServiceRefused
+from pipeline.errors import PipelineError, ServiceRefused, ServiceUnreachable
 from pipeline.kafka.admin import Standing, administration
 from pipeline.settings import InvalidSettings, Settings
 from pipeline.storage import client as storage
 from pipeline.tools.ailing import Ailing
+from pipeline.tools.unsourced import hint
 from pipeline.variables import variable
 from schemas.topics import declare
 
@@ -73,14 +74,18 @@ async def findings(config: Settings) -> AsyncIterator[Finding]:
         ("database", _database),
     )
     for subject, check in checks:
-        yield await _finding(subject, check(config))
+        yield await finding(subject, check(config), hint(config))
 
 
-async def _finding(subject: str, check: Awaitable[str]) -> Finding:
+async def finding(subject: str, check: Awaitable[str], unreached: str) -> Finding:
+    """What `check` says, or what it raised and what to do; `unreached` is that for services that we are not meant to
+    have, or not at the address that is set."""
     try:
         return Finding(True, subject, await check)
     except Ailing as error:
         return Finding(False, subject, str(error), error.cure)
+    except (ServiceUnreachable, ServiceRefused) as error:
+        return Finding(False, subject, str(error), unreached)
     except (PipelineError, InvalidSettings) as error:
         return Finding(False, subject, str(error))
 
@@ -139,7 +144,9 @@ async def _store(config: Settings) -> str:
         async with storage.connect(config.store) as store:
             await storage.check(store)
     except ServiceRefused as error:
-        raise Ailing(str(error), "upscale bucket create" if error.setting == BUCKET else "") from None
+        if error.setting != BUCKET:
+            raise
+        raise Ailing(str(error), "upscale bucket create") from None
     return f"bucket {config.store.bucket} at {storage.address(config.store)}"
 
 

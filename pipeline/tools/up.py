@@ -3,19 +3,20 @@
 import argparse
 import asyncio
 import shlex
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.embedded.ports import kept_ports
 from pipeline.embedded.process import Child
 from pipeline.embedded.stack import dispatcher, stack, worker
 from pipeline.errors import PipelineError
 from pipeline.lifecycle import stop_requested
 from pipeline.settings import Settings
+from pipeline.tools.unsourced import SCRIPT, STATE
 from pipeline.variables import environment
-
-STATE = Path(".upscale")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,13 +33,14 @@ async def _up(folder: Path, config: Settings) -> int:
     # A path is printed as it is: not wrapped, and never taken for markup.
     say = partial(Console(highlight=False, markup=False, emoji=False).print, soft_wrap=True)
     say("starting broker, store, worker and dispatcher ...")
+    before = kept_ports(folder)
     async with (
         stack(folder, config) as running,
         dispatcher(folder, running.local) as dispatching,
         worker(folder, running.local) as upscaling,
     ):
         script = _write_environment(folder, running.local)
-        for line in where(folder, script, running.local, dispatching.local):
+        for line in [*moved(before, kept_ports(folder)), *where(folder, script, running.local, dispatching.local)]:
             say(line)
         await until_stopped(upscaling, dispatching.child, *running.children)
         say("stopping: jobs in hand are finished first; Ctrl-C again gives them up")
@@ -63,12 +65,21 @@ async def until_stopped(*children: Child) -> None:
 
 def _write_environment(folder: Path, local: Settings) -> Path:
     """A file for a shell to read, after which it reaches what runs here; it holds the store's key."""
-    script = folder / "env"
+    script = folder / SCRIPT
     script.touch(mode=0o600)
     script.write_text(
         "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment(local).items()), encoding="utf-8"
     )
     return script
+
+
+def moved(before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
+    """What is not where it was, a line each: terminals that have read the file of variables look for it there."""
+    return [
+        f"port {port} of the {name} was taken, now it is {now[name]}: read the file below again in other terminals"
+        for name, port in before.items()
+        if now[name] != port
+    ]
 
 
 def where(folder: Path, script: Path, local: Settings, dispatching: Settings) -> list[str]:

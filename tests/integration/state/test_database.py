@@ -192,12 +192,16 @@ async def test_statement_that_takes_too_long_is_ended_at_the_server(postgresql: 
             await _execute(database, text("SELECT pg_sleep(60)"), {})
 
 
-async def _refused(settings: StateSettings) -> PipelineError:
+async def _refused(settings: StateSettings, *, make: bool = False) -> PipelineError:
     with pytest.raises(PipelineError) as caught:
-        async with open_database(settings):
+        async with open_database(settings, make=make):
             pass
     assert PASSWORD not in str(caught.value)
     return caught.value
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def test_server_that_is_not_there_is_named_without_the_password(postgresql: PostgreSQL) -> None:
@@ -217,10 +221,19 @@ async def test_silent_server_is_given_up(postgresql: PostgreSQL) -> None:
     assert "no answer in time" in str(error)
 
 
-@pytest.mark.parametrize(("file", "said"), [("missing/state.db", "unable to open"), ("garbage.db", "not a database")])
-async def test_file_that_cannot_be_used_is_refused(tmp_path: Path, file: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "make", "said"),
+    [
+        ("missing/state.db", True, "unable to open"),
+        ("garbage.db", False, "not a database"),
+        ("state.db", False, "there is no such file; run `upscale state migrate`"),
+    ],
+)
+async def test_file_that_cannot_be_used_is_refused(tmp_path: Path, file: str, make: bool, said: str) -> None:
+    """And one that is missing is not made by who only reads."""
     (tmp_path / "garbage.db").write_bytes(b"no database at all " * 100)
-    error = await _refused(StateSettings(url=SecretStr(f"sqlite:///{tmp_path / file}")))
+    error = await _refused(StateSettings(url=SecretStr(f"sqlite:///{tmp_path / file}")), make=make)
+    assert _names(tmp_path) == ["garbage.db"]
     assert isinstance(error, ServiceRefused)
     assert said in str(error)
     assert str(tmp_path / file) in str(error)

@@ -68,7 +68,7 @@ async def pretend(database: Database, step: str) -> None:
 
 async def test_migrations_make_what_the_tables_say(empty: StateSettings) -> None:
     """To the last index: as Alembic compares, and as the database itself tells it."""
-    async with open_database(empty) as database:
+    async with open_database(empty, make=True) as database:
         assert await migrate(database)
         async with database.read() as connection:
             assert await connection.run_sync(differences) == []
@@ -80,7 +80,7 @@ async def test_migrations_make_what_the_tables_say(empty: StateSettings) -> None
 
 
 async def test_migrating_again_changes_nothing(empty: StateSettings) -> None:
-    async with open_database(empty) as database:
+    async with open_database(empty, make=True) as database:
         assert await migrate(database)
         before = await definitions(database)
         assert not await migrate(database)
@@ -92,7 +92,7 @@ async def test_of_many_who_migrate_at_once_one_does_and_all_end_well(empty: Stat
     """As when a new release starts everywhere."""
 
     async def one() -> bool:
-        async with open_database(empty) as database:
+        async with open_database(empty, make=True) as database:
             changed = await migrate(database)
             await check(database)
             return changed
@@ -102,7 +102,7 @@ async def test_of_many_who_migrate_at_once_one_does_and_all_end_well(empty: Stat
 
 async def test_failed_migration_leaves_nothing_behind(empty: StateSettings) -> None:
     """The tables made before the step that fails go with it."""
-    async with open_database(empty) as database:
+    async with open_database(empty, make=True) as database:
         async with database.write() as connection:
             await connection.execute(text("CREATE TABLE attempts (number INTEGER)"))
         with pytest.raises(Exception, match="already exists"):
@@ -142,7 +142,7 @@ async def test_tables_of_an_older_program_are_refused_and_then_brought_up_to_dat
 
 
 async def test_database_without_tables_is_refused_with_what_to_do(empty: StateSettings) -> None:
-    async with open_database(empty) as database:
+    async with open_database(empty, make=True) as database:
         with pytest.raises(ServiceRefused, match="it has no tables yet; run `upscale state migrate`"):
             await check(database)
 

@@ -92,11 +92,11 @@ def test_doctor_names_the_variables_of_wrong_credentials(commands: Commands, var
 def test_doctor_looks_at_the_database_that_is_named(
     commands: Commands, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    """First one without tables, then the same with them."""
+    """First one that is not there, then the same with tables."""
     named = variables | {"UPSCALE_STATE__URL": f"sqlite:///{tmp_path}/state.db"}
     code, found = examined(commands, named)
     assert (code, red(found)) == (1, {"database"})
-    assert found["database"].endswith("it has no tables yet; run `upscale state migrate`; see UPSCALE_STATE__URL")
+    assert found["database"].endswith("there is no such file; run `upscale state migrate`; see UPSCALE_STATE__URL")
     assert commands.run("state", "migrate", environment=named).code == 0
     code, found = examined(commands, named)
     assert (code, red(found)) == (0, set())

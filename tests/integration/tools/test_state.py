@@ -21,9 +21,10 @@ def test_migrate_makes_the_tables_that_check_asks_for(commands: Commands, tmp_pa
     missing = commands.run("state", "check", environment=variables(f"sqlite:///{path}"))
     assert (missing.code, missing.out) == (1, "")
     assert missing.err == (
-        f"upscale state: the database at {path} cannot be used: it has no tables yet; "
+        f"upscale state: the database at {path} cannot be used: there is no such file; "
         "run `upscale state migrate`; see UPSCALE_STATE__URL\n"
     )
+    assert not path.exists()
     told = f"database {path}, step {newest()}\n"
     for action, word in (("migrate", "migrated"), ("migrate", "ok"), ("check", "ok")):
         done = commands.run("state", action, environment=variables(f"sqlite:///{path}"))

@@ -44,6 +44,7 @@ class FirstLife:
     """What happened until the first `up` on a folder had ended."""
 
     said: str
+    variables: dict[str, str]
     submitted: Ended
     examined: Ended
     another: Ended
@@ -72,7 +73,8 @@ def first_life(folder: Path, commands: Commands) -> FirstLife:
         up.process.send_signal(signal.SIGINT)
         code = up.process.wait(PATIENCE_SECONDS)
     assert len(had) >= 3
-    return FirstLife(up.said, submitted, examined, another, code, [pid for pid in had if Path(f"/proc/{pid}").exists()])
+    left_behind = [pid for pid in had if Path(f"/proc/{pid}").exists()]
+    return FirstLife(up.said, up.variables, submitted, examined, another, code, left_behind)
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +201,12 @@ def test_up_ends_when_a_server_of_it_has_died_and_says_which(tmp_path: Path, pro
     assert code == 1
     said = (tmp_path / "state.err").read_text()
     assert said.startswith(f"upscale up: {name} ended by itself with status -9; see {tmp_path / 'state'}/")
+
+
+def test_up_is_found_where_it_was_by_who_has_read_the_file_before(up: Up, first_life: FirstLife) -> None:
+    """A terminal goes on working over a restart: addresses and keys are the same."""
+    assert up.variables == first_life.variables
+    assert "was taken" not in up.said
 
 
 async def test_up_finds_events_commits_and_objects_of_its_last_life(up: Up, folder: Path) -> None:

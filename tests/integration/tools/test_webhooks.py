@@ -291,7 +291,12 @@ def test_mistake_is_told_by_its_argument(tool: Tool, words: tuple[str, ...], tol
 
 
 def test_database_without_tables_is_told_with_what_makes_them(commands: Commands, tmp_path: Path) -> None:
-    tool = Tool(commands, in_file(tmp_path / "new.db"))
+    """A file that is not there stays away: an empty one would be taken for the right one."""
+    path = tmp_path / "new.db"
+    tool = Tool(commands, in_file(path))
+    assert "there is no such file; run `upscale state migrate`" in tool.refused("list")
+    assert not path.exists()
+    path.touch()
     assert "it has no tables yet; run `upscale state migrate`" in tool.refused("list")
 
 

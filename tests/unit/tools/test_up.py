@@ -11,7 +11,7 @@ import pytest
 from pipeline.embedded.process import Child
 from pipeline.errors import PipelineError
 from pipeline.settings import Settings, StoreSettings
-from pipeline.tools.up import until_stopped, where
+from pipeline.tools.up import moved, until_stopped, where
 
 
 def child(folder: Path, script: str) -> Child:
@@ -41,3 +41,12 @@ def test_places_are_told_so_that_a_shell_takes_them_as_they_are() -> None:
     lines = where(Path("/my state"), Path("/my state/env"), local, local)
     assert lines[1] == "store    http://127.0.0.1:8333  bucket upscale"
     assert lines[-1].endswith("  . '/my state/env'  &&  upscale submit PICTURE")
+
+
+def test_service_that_had_to_move_is_told_with_what_to_do() -> None:
+    """Terminals that have read the file look for it where it was. A first start moves nothing."""
+    now = {"store": 8333, "broker": 40001}
+    assert moved({"store": 8333, "broker": 9092}, now) == [
+        "port 9092 of the broker was taken, now it is 40001: read the file below again in other terminals"
+    ]
+    assert moved({}, now) == []
