@@ -109,14 +109,16 @@ FAILURES: dict[FailureCode, FailureKind] = {
         Stage.FETCH, "The source is not `https://`, `s3://` or `upload:`, or is a plain `http://` where that is off."
     ),
     FailureCode.URL_BLOCKED: _caller(
-        Stage.FETCH, "The source leads to an address, port or bucket that callers may not reach."
+        Stage.FETCH,
+        "The source leads to an address, port or bucket that callers may not reach, or its name does not exist; which "
+        "of these is not told, since it would say what names there are inside.",
     ),
     FailureCode.SOURCE_STATUS: _caller(
         Stage.FETCH, "The source answered that there is no such picture, or not for us."
     ),
     FailureCode.SOURCE_UNAVAILABLE: _source("The source is overloaded or out of order at the moment."),
     FailureCode.SOURCE_UNREACHABLE: _source(
-        "No connection to the source: its name does not resolve, or nobody answers there."
+        "No connection to the source: its name cannot be looked up at the moment, or nobody answers there."
     ),
     FailureCode.SOURCE_TLS_ERROR: _caller(Stage.FETCH, "The certificate of the source does not hold."),
     FailureCode.SOURCE_PROTOCOL_ERROR: _caller(Stage.FETCH, "The source does not speak HTTP as it should."),

@@ -32,6 +32,7 @@ LOOKUP_TIMEOUT_SECONDS = 3.0
 LOOKUP_THREADS = 8
 MAX_ANSWERS = 16
 _NO_SUCH_NAME = (socket.EAI_NONAME, socket.EAI_NODATA)
+"""What name servers say that answer. Where none answers, or none can, it is `EAI_AGAIN`."""
 
 
 class AddressRefused(OSError):

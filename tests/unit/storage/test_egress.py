@@ -163,11 +163,12 @@ async def test_request_carries_nothing_of_the_machine_or_of_earlier_answers(monk
     assert not any(header in head for header in (b"cookie", b"authorization", b"referer", b"gzip"))
 
 
-async def test_unknown_name_is_answered_like_an_inner_one() -> None:
-    """Callers cannot tell a name that does not exist from one that leads inside."""
+@pytest.mark.parametrize("said", [socket.EAI_NONAME, socket.EAI_NODATA])
+async def test_unknown_name_is_answered_like_an_inner_one(said: int) -> None:
+    """Callers cannot tell a name that does not exist from one that leads inside, nor by its being tried again."""
 
     def unknown(_name: str, _port: int) -> list[ResolveResult]:
-        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        raise socket.gaierror(said, "unknown")
 
     async with opened(unknown) as missing, opened(answers("10.0.0.1")) as inner, opened(answers()) as empty:
         failures = [await failure(session, f"https://{NAME}/", FetchSettings()) for session in (missing, inner, empty)]
@@ -176,7 +177,8 @@ async def test_unknown_name_is_answered_like_an_inner_one() -> None:
 
 
 async def test_name_server_that_is_away_is_worth_another_try() -> None:
-    """A failure of the resolver is not the caller's fault."""
+    """A failure of the resolver is not the caller's fault. This is what glibc says of name servers that are silent,
+    answer SERVFAIL or REFUSED, or are not configured."""
 
     def away(_name: str, _port: int) -> list[ResolveResult]:
         raise socket.gaierror(socket.EAI_AGAIN, "try again")
@@ -185,6 +187,7 @@ async def test_name_server_that_is_away_is_worth_another_try() -> None:
         failed = await failure(session, f"https://{NAME}/", FetchSettings())
 
     assert failed.code is FailureCode.SOURCE_UNREACHABLE
+    assert failed.kind.retryable
 
 
 async def test_long_answer_is_vetted_whole_and_used_in_part() -> None:
