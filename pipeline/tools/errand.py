@@ -64,7 +64,7 @@ class Errand:
             for picture in pictures:
                 job_id = await self._ask(session, picture)
                 display.asked(job_id, picture.name)
-            return await self._follow(session, display)
+            return await self._follow(session, dict(self.owed), display)
 
     async def _ask(self, session: Session, picture: Picture) -> str:
         asked = self._asked
@@ -77,10 +77,10 @@ class Errand:
         await session.ask(request, asked.lane)
         return request.job_id
 
-    async def _follow(self, session: Session, display: Display) -> list[Ended]:
+    async def _follow(self, session: Session, jobs: Mapping[str, Picture], display: Display) -> list[Ended]:
         ended: list[Ended] = []
-        async for event in session.events(set(self.owed)):
-            picture = self.owed[event.job_id]
+        async for event in session.events(set(jobs)):
+            picture = jobs[event.job_id]
             display.show(event)
             saved = await self._fetched(session, picture, event)
             if saved:
@@ -88,7 +88,8 @@ class Errand:
             if self._as_json:
                 print(json_line(event, picture.name, saved), flush=True)
             if isinstance(event, JobEvent) and event.terminal:
-                ended.append(Ended(self.owed.pop(event.job_id), event, saved))
+                ended.append(Ended(picture, event, saved))
+                del self.owed[event.job_id]
         return ended
 
     async def _fetched(self, session: Session, picture: Picture, event: Told) -> Path | None:

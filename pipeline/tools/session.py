@@ -58,13 +58,16 @@ class Session:
 
 async def events_of(records: AsyncIterable[Followed], jobs: set[str]) -> AsyncIterator[Told]:
     """Events of `jobs` among `records`, until each of them has ended. A repeated terminal event is told once.
+    Of a webhook that is not called is told too, while any of them is open.
 
     What cannot be read is passed over: the topic may carry later versions of an event, and what is none of ours.
     """
     open_jobs = set(jobs)
     async for record in records:
         event = _told(record)
-        if event is None or event.job_id not in open_jobs:
+        # The dispatcher may be slower to reject a webhook than a worker is to do the job.
+        heard = jobs if isinstance(event, WebhookRejected) else open_jobs
+        if event is None or event.job_id not in heard:
             continue
         if event.terminal:
             open_jobs.discard(event.job_id)

@@ -261,10 +261,13 @@ def test_submit_as_json_prints_each_event_with_its_type(up: Up, commands: Comman
 
 
 def test_submit_tells_that_a_webhook_is_not_called(up: Up, commands: Commands, folder: Path) -> None:
-    """With its reason: whoever waits for the call would wait for ever."""
-    ended = submit(commands, up, folder / "hooked", folder / "cat.png", "--webhook", "http://example.com/")
+    """With its reason: whoever waits for the call would wait for ever. The picture is large enough to be still in work
+    then."""
+    large = folder / "large.png"
+    Image.fromarray(make_pixels(300, 300)).save(large)
+    ended = submit(commands, up, folder / "hooked", large, "--webhook", "http://example.com/")
     assert ended.code == 0
-    assert "cat.png: webhook not called: webhook.url: the scheme must be https, got 'http'\n" in ended.out
+    assert "large.png: webhook not called: webhook.url: the scheme must be https, got 'http'\n" in ended.out
 
 
 @pytest.fixture(scope="module")
