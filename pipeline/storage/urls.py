@@ -13,6 +13,8 @@ from schemas.failures import FailureCode
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NOT_PUBLIC = "its host does not lead to a public address"
+MALFORMED = (ValueError, IndexError)
+"""What the URL library raises for a text that is no URL: `[]@` makes it look for a character that is not there."""
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC = re.compile(r"\d+|0x[0-9a-f]*")
 # Names that resolvers answer from the machine or the network they stand in (RFC 6761, 6762, 8375, ICANN's .internal).
@@ -74,7 +76,7 @@ def _check_characters(text: str, policy: UrlPolicy) -> None:
 def _split(text: str) -> tuple[URL, str]:
     try:
         return URL(text), urlsplit(text).netloc
-    except ValueError:
+    except MALFORMED:
         raise _blocked("this is not a well-formed URL") from None
 
 

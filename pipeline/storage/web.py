@@ -13,7 +13,7 @@ from pipeline.storage.egress import AddressRefused
 from pipeline.storage.gather import CHUNK_BYTES, gather, truncated
 from pipeline.storage.objects import SourceBytes
 from pipeline.storage.sources import url_policy
-from pipeline.storage.urls import NOT_PUBLIC, UrlPolicy, UrlRefused, admit
+from pipeline.storage.urls import MALFORMED, NOT_PUBLIC, UrlPolicy, UrlRefused, admit
 from schemas.failures import FailureCode
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -90,13 +90,14 @@ def redirect_target(url: URL, location: str | None, policy: UrlPolicy) -> URL:
         raise _protocol_error("a redirect without a target")
     try:
         target = url.join(URL(location, encoded=location.isascii()))
-    except ValueError:
+        text = str(target)  # A URL that is taken as encoded is looked into no earlier than here.
+    except MALFORMED:
         raise _protocol_error("a redirect to a malformed URL") from None
     if url.scheme == "https" and target.scheme == "http":
         raise JobFailed(
             FailureCode.URL_SCHEME_NOT_ALLOWED, "source: it redirects from https to http, which is not followed"
         )
-    return _admit(str(target), policy)
+    return _admit(text, policy)
 
 
 def _admit(text: str, policy: UrlPolicy) -> URL:
