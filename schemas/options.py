@@ -71,8 +71,8 @@ class FaceOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    model: Annotated[str, Field(min_length=1, max_length=100)] = DEFAULT_FACE_MODEL
-    """Name of the restoring network, as `upscale models` lists it."""
+    model: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[ -~]+$")] = DEFAULT_FACE_MODEL
+    """Name of the restoring network, as `upscale models` lists it: printable ASCII."""
 
     weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NotBoolean] = 1.0
     """Share of the restored face in what is pasted, the rest being the face as it was. 1 is what upstream pastes."""
@@ -80,7 +80,7 @@ class FaceOptions(BaseModel):
     only_center: bool = False
     """Restore only the face nearest to the middle of the picture."""
 
-    max_size: Annotated[int | None, Field(ge=1), NotBoolean] = None
+    max_size: Annotated[int | None, Field(ge=1, le=100_000), NotBoolean] = None
     """Leave faces alone whose longer side is larger than this in source pixels: restoring takes detail from them."""
 
     min_eye_distance: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False), NotBoolean] = 5.0

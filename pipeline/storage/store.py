@@ -1,8 +1,7 @@
 """A finished picture becomes `StoredObject`: same job, same key, safe to repeat; the first writer's object stands."""
 
+import json
 from typing import Any, Protocol
-
-import orjson
 
 from pipeline.errors import JobFailed
 from pipeline.storage.attempts import attempt
@@ -99,7 +98,8 @@ def describe(stored: StoredObject, identity: ResultIdentity, version: str) -> di
         "job-id": identity.job_id,
         "model": identity.model,
         "weights-sha256": identity.weights_sha256,
-        "options": orjson.dumps(canonical_options(identity), option=orjson.OPT_SORT_KEYS).decode(),
+        # Escaped: a header holds no other letters, and the store would refuse a picture that is already computed.
+        "options": json.dumps(canonical_options(identity), sort_keys=True, separators=(",", ":")),
         "version": version,
     }
 

@@ -110,7 +110,9 @@ def test_malformed_host_is_refused(host: str) -> None:
     assert refusal(f"https://{host}/x").code is FailureCode.URL_BLOCKED
 
 
-@pytest.mark.parametrize("url", ["https://[]@", "https://][@", "https://é[]@", "https://[]@example.com/", "https://h:-1"])
+@pytest.mark.parametrize(
+    "url", ["https://[]@", "https://][@", "https://é[]@", "https://[]@example.com/", "https://h:-1"]
+)
 def test_text_that_the_library_stumbles_over_is_refused(url: str) -> None:
     assert refusal(url).code is FailureCode.URL_BLOCKED
 
