@@ -87,6 +87,7 @@ async def _run(config: Settings) -> Exit:
             public_url=public_url,
             say=say,
             event_source=config.telemetry.event_source,
+            events_topic=topics.events.name,
             hands=Hands(attempts.reserve, attempts.give_up, attempts.begin, work.lease_seconds),
             now=time,
         )

@@ -35,6 +35,8 @@ class Intake:
     say: Callable[[Event], Awaitable[None]]
     """Publish an event; returns when the broker has it."""
     event_source: str
+    events_topic: str
+    """Where our own events lie; all other topics are those that callers write to."""
     hands: Hands
     now: Callable[[], float]
     """Unix seconds."""
@@ -63,7 +65,7 @@ class Intake:
                     await offsets.advance(connection, ends([record]))
 
     async def _take(self, records: Sequence[Record]) -> None:
-        heard = [(event, record) for record in records if (event := understood(record)) is not None]
+        heard = [(event, record) for record in records if (event := self._believed(record)) is not None]
         for event, _ in heard:
             await self._reject(event)
         rows = [row for event, record in heard if (row := row_of(event, record.timestamp.timestamp())) is not None]
@@ -76,6 +78,14 @@ class Intake:
             at_once.give_up()
             raise
         at_once.begin()
+
+    def _believed(self, record: Record) -> Event | None:
+        """What is asked is heard on request topics, and what has become of it on ours: a caller must not say that."""
+        event = understood(record)
+        if event is None or isinstance(event.data, UpscaleRequested) == (record.topic != self.events_topic):
+            return event
+        log.warning("event_not_believed", origin=origin_of(record), type=event.type)
+        return None
 
     async def _reject(self, event: Event) -> None:
         """Before the offset moves, and under the same id if it comes again."""

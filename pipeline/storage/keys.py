@@ -61,3 +61,9 @@ def _canonical(identity: ResultIdentity) -> dict[str, object]:
 def upload_key(tenant: str, name: str) -> str:
     """Where `upload:NAME` of a tenant lies in our bucket."""
     return f"{UPLOADS}/{tenant}/{name}"
+
+
+def is_result(key: str) -> bool:
+    """Whether an object of our bucket lies where results do, whoever reads the key as a path included."""
+    room, _, rest = key.partition("/")
+    return room == RESULTS and not {"", ".", ".."} & set(rest.split("/"))

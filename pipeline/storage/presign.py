@@ -5,11 +5,15 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+import structlog
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from pipeline.settings import StoreSettings
 from pipeline.storage.client import Store, connect, explain, session_of
+from pipeline.storage.keys import is_result
 from pipeline.storage.sigv4 import Credentials, signed_url
+
+log = structlog.get_logger(__name__)
 
 PublicUrl = Callable[[str], Awaitable[str]]
 """From `s3://bucket/key` to what a receiver is given. Raises `PipelineError` when there is nothing to sign with."""
@@ -22,7 +26,8 @@ async def open_public_url(settings: StoreSettings, seconds: int) -> AsyncIterato
     """Addresses that can be read for `seconds`, at most a week; 0 gives out the `s3://` ones themselves.
 
     Signing contacts nobody but, now and then, whoever lends credentials; an address signed with lent ones ends when
-    they do. Raises `ServiceRefused` for settings that lead to no store.
+    they do. Nothing but a result in our own bucket is signed: of anything else the `s3://` address is given out. Raises
+    `ServiceRefused` for settings that lead to no store.
     """
     async with connect(settings) as store:
         yield _Signer(store, seconds).sign if seconds else _as_it_is
@@ -39,14 +44,17 @@ class _Signer:
         self._store = store
         self._seconds = seconds
         self._session = session_of(store.settings)
-        self._buckets: dict[str, str] = {}
+        self._bucket: str | None = None
+        """Our bucket's address, once it is known."""
 
     async def sign(self, url: str) -> str:
         bucket, _, key = url.removeprefix("s3://").partition("/")
+        if bucket != self._store.settings.bucket or not is_result(key):
+            log.warning("address_not_signed", url=url)
+            return url
         try:
-            if bucket not in self._buckets:
-                self._buckets[bucket] = await self._address(bucket)
-            address = self._buckets[bucket] + quote(key, safe="/~")
+            self._bucket = self._bucket or await self._address(bucket)
+            address = self._bucket + quote(key, safe="/~")
             credentials = await self._credentials()
         except BotoCoreError as error:
             raise explain(error, self._store.settings) from error

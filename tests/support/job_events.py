@@ -33,7 +33,9 @@ def completed(
     """A result of this size."""
     return UpscaleCompleted(
         job_id=JOB,
-        result=ResultObject(url="s3://b/k", sha256="ab" * 32, size=1, format=output_format, width=width, height=height),
+        result=ResultObject(
+            url="s3://upscale/results/k", sha256="ab" * 32, size=1, format=output_format, width=width, height=height
+        ),
         provenance=Provenance(model="m", weights_sha256="cd" * 32, precision="fp32", version="1"),
         source_width=round(width / scale),
         source_height=round(height / scale),

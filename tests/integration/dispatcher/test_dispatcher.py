@@ -58,7 +58,7 @@ async def test_end_of_a_job_arrives_signed_as_official_clients_verify(
     assert isinstance(told.data, JobStatus)
     assert (told.data.job_id, told.data.state) == (asked.job_id, JobState.COMPLETED)
     assert told.data.result is not None
-    assert told.data.result.url.startswith("http://127.0.0.1:1/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256")
+    assert told.data.result.url.startswith("http://127.0.0.1:1/upscale/results/k?X-Amz-Algorithm=AWS4-HMAC-SHA256")
     assert topics.events.name.startswith(kafka.topic_prefix)
 
 

@@ -35,13 +35,15 @@ pytestmark = pytest.mark.integration
 
 NOW = 1_800_000_000.0
 POLICY = url_policy(WebhookSettings())
+EVENTS = "upscale.events"
 HOOK = "https://hooks.example.com/a?key=1"
 
 
 def record(data: EventData, offset: int = 0, *, second: float = 0.0) -> Record:
     time = datetime.fromtimestamp(NOW + second, UTC)
     message = codec.encode(event_from(data, source="/test", time=time, transition=f"{data.type}/{offset}"))
-    return Record("upscale.events", 0, offset, message.key, message.value, message.headers, time)
+    topic = "upscale.requests.bulk" if isinstance(data, UpscaleRequested) else EVENTS
+    return Record(topic, 0, offset, message.key, message.value, message.headers, time)
 
 
 def asked(job: str, webhook: Webhook | None = None, tenant: str = "default") -> UpscaleRequested:
@@ -66,6 +68,7 @@ class Scene:
             public_url=self.public_url,
             say=self.say,
             event_source="/test",
+            events_topic=EVENTS,
             hands=Hands(lambda _: False, lambda _: None, self.began.extend, 60.0),
             now=lambda: NOW + 100,
         )
@@ -89,9 +92,9 @@ class Scene:
             )
             return [(row.job_id, row.event, row.url) for row in found]
 
-    async def offset(self) -> int | None:
+    async def offset(self, topic: str = EVENTS) -> int | None:
         async with self.database.read() as connection:
-            return (await read_offsets(connection)).get(("upscale.events", 0))
+            return (await read_offsets(connection)).get((topic, 0))
 
 
 @pytest.fixture
@@ -176,9 +179,27 @@ async def test_record_that_cannot_be_taken_is_passed_over_and_costs_no_other(sce
 
 async def test_what_no_event_is_moves_the_offset_and_nothing_else(scene: Scene) -> None:
     """The worker parks it."""
-    nothing = Record("upscale.events", 0, 3, None, b"{no json", (), datetime.fromtimestamp(NOW, UTC))
+    nothing = Record(EVENTS, 0, 3, None, b"{no json", (), datetime.fromtimestamp(NOW, UTC))
     await scene.intake.take([nothing, replace(nothing, offset=4, value=None)])
     assert (await scene.planned(), await scene.offset()) == ([], 5)
+
+
+async def test_end_of_a_job_is_not_believed_on_a_topic_that_callers_write_to(scene: Scene) -> None:
+    """They would have us sign for what they made up."""
+    forged = replace(record(done("a"), 1), topic="upscale.requests.bulk")
+    await scene.intake.take([record(asked("a", Webhook(url=HOOK)), 0), forged])
+    assert (await scene.planned(), await scene.offset(forged.topic)) == ([], 2)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_request_among_our_events_is_not_taken(scene: Scene, broken: bool) -> None:
+    """No worker reads it there: the job would wait for ever."""
+    lost = replace(record(asked("a", Webhook(url="http://example.com/"))), topic=EVENTS)
+    if broken:
+        assert lost.value is not None
+        lost = replace(lost, value=lost.value.replace(b'"scale":4.0', b'"scale":99'))
+    await scene.intake.take([lost])
+    assert (scene.said, await scene.offset()) == ([], 1)
 
 
 async def test_rejection_that_could_not_be_said_keeps_the_record(scene: Scene) -> None:
@@ -187,7 +208,7 @@ async def test_rejection_that_could_not_be_said_keeps_the_record(scene: Scene) -
     bad = record(asked("a", Webhook(url="http://example.com/")))
     with pytest.raises(JobFailed):
         await scene.intake.take([bad])
-    assert await scene.offset() is None
+    assert await scene.offset(bad.topic) is None
     scene.broker_away = False
     await scene.intake.take([bad])
     await scene.intake.take([bad])

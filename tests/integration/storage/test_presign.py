@@ -56,6 +56,25 @@ async def test_address_in_the_store_is_given_out_where_none_is_to_be_signed(stor
         assert await public_url("s3://upscale/results/a") == "s3://upscale/results/a"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://payroll/2026/all.csv",
+        "s3://payroll/results/a/b/c.png",
+        "s3://upscale/uploads/acme/cat.png",
+        "s3://upscale/results",
+        "s3://upscale/results/../uploads/acme/cat.png",
+        "s3://upscale/results//a",
+        "s3://upscale",
+        "https://example.com/results/a",
+    ],
+)
+async def test_what_is_no_result_of_ours_is_not_signed(store_settings: StoreSettings, url: str) -> None:
+    """Whatever an event says: our signature opens anything that our own keys may read."""
+    async with open_public_url(store_settings, 60) as public_url:
+        assert await public_url(url) == url
+
+
 async def test_nothing_to_sign_with_is_told_with_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):

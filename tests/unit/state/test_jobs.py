@@ -45,7 +45,7 @@ def test_status_of_a_completed_job_says_what_its_events_said() -> None:
 def test_status_without_a_signed_address_names_the_store() -> None:
     result = status_of(row_in(at(0, completed()))).result
     assert result is not None
-    assert result.url == "s3://b/k"
+    assert result.url == "s3://upscale/results/k"
 
 
 def test_status_of_a_running_job_says_how_far_it_is() -> None:
