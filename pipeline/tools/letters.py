@@ -17,6 +17,8 @@ from schemas.failures import FAILURES, FailureCode
 
 SHOWN_BYTES = 16_384
 """Of a value that is shown to a person."""
+NOT_SETTLED = "not_settled"
+"""The reason of a job that went wrong outside of its own work, again and again."""
 NO_JOB = "It could not be tied to a job, so nobody was told. "
 REASONS = {
     "empty": "The record had no value.",
@@ -26,8 +28,10 @@ REASONS = {
     "missing_attribute": "An attribute that CloudEvents requires is absent.",
     "invalid_attributes": "An attribute of CloudEvents breaks its rule.",
     "invalid_payload": "The request does not name its job as a job must be named.",
-    "unknown_type": "The event has a type, or a version of one, that this release does not know.",
+    "unsupported_version": "The event, or its type, is of a version that this release does not read.",
+    "unknown_type": "The event has a type that this release does not know.",
     "unexpected_type": "An event of this type does not belong on a request topic.",
+    "not_understood": "An error of our own kept it from being understood; the worker's log has it.",
     UNKNOWN: "Somebody else put it there: it has no headers of ours.",
 }
 """What it means when a record was parked that no job could be tied to."""
@@ -37,6 +41,11 @@ def meaning(reason: str) -> str:
     """One or two sentences on why a record is parked, and what playing it again would do."""
     if reason in REASONS:
         return f"{REASONS[reason]} {NO_JOB}Playing it again helps only once a release reads it."
+    if reason == NOT_SETTLED:
+        return (
+            "The job could be neither done nor ended, after all attempts; the detail begins with the failure code. "
+            "The caller was told nothing. Playing it again does the job, under its own id."
+        )
     if reason in set(FailureCode):
         told = FAILURES[FailureCode(reason)].meaning
         return f"{told} The caller was told that the job failed. Playing it again does the job anew, under its own id."

@@ -78,7 +78,7 @@ def accept(received: Received, clocks: Clocks, sources: SourcePolicy, models: Ca
         return _understood(received, clocks, sources, models)
     except Exception:
         log.exception("intake_crashed", origin=received.position.origin)
-        return Undecodable("internal", "an internal error kept it from being understood; it is logged")
+        return Undecodable("not_understood", "an internal error kept it from being understood; it is logged")
 
 
 def _understood(
@@ -97,6 +97,9 @@ def _understood(
         return _job(event.data, received, clocks, sources, models)
     except JobFailed as error:
         return Refused(event.data, error)
+    except Exception:
+        log.exception("intake_crashed", origin=received.position.origin)
+        return Refused(event.data, JobFailed(FailureCode.INTERNAL, "an internal error; it is logged"))
 
 
 def _job(

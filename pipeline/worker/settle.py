@@ -34,6 +34,9 @@ from schemas.topics import Lane
 
 log = structlog.get_logger()
 
+NOT_SETTLED = "not_settled"
+"""Reason of a dead letter that names a job whose end could not be told; the detail begins with the failure code."""
+
 
 class ClaimsPort(Protocol):
     """What we need of `Claims`."""
@@ -111,7 +114,7 @@ class Handling:
         if isinstance(ended, Again):
             await self._ports.hand_on(received, ended)
             return Settled()
-        await self._ports.park(received, Why(str(error.code), error.message))
+        await self._ports.park(received, Why(NOT_SETTLED, f"{error.code}: {error.message}"))
         return Settled(parked=True)
 
     async def _settled(self, received: Received) -> Settled:
@@ -143,6 +146,9 @@ async def settle(received: Received, accepted: Job | Refused | Undecodable, port
 async def _refuse(received: Received, refused: Refused, ports: Ports) -> Settled:
     started = ports.now()
     key = key_of(refused.request, received)
+    if refused.error.code is FailureCode.INTERNAL:
+        # Not counted against this worker: any caller could send what our code stumbles over, and so stop them all.
+        await ports.park(received, Why(str(refused.error.code), refused.error.message))
     event = await ports.claims.end(key, outcome.failed(refused.request, refused.error))
     await ports.say(event)
     conclude(event, received.lane, ports.now() - started)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pipeline.kafka.parked import Mark, Outcome, stock
 from pipeline.kafka.replay import Dealt, Sent, Stays
 from pipeline.tools import letters
+from pipeline.worker.settle import NOT_SETTLED
 from schemas.failures import FailureCode
 from tests.support.parked import make_letter, make_record
 
@@ -23,10 +24,19 @@ def test_letters_are_listed_in_columns_with_their_totals() -> None:
     assert letters.totals([first], found) == ("1 listed (crash_loop 1); on the topic: 1 open, 0 replayed, 1 dropped")
 
 
-@pytest.mark.parametrize("reason", [*FailureCode, *letters.REASONS])
+@pytest.mark.parametrize(
+    "reason", [*FailureCode, *letters.REASONS, "unsupported_version", "not_understood", NOT_SETTLED]
+)
 def test_every_reason_has_a_meaning(reason: str) -> None:
     """An operator need not look into the code."""
     assert "does not know the reason" not in letters.meaning(reason)
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [("internal", True), (NOT_SETTLED, False), ("not_understood", False), ("empty", False)]
+)
+def test_meaning_says_whether_the_caller_was_told(reason: str, told: bool) -> None:
+    assert ("The caller was told that" in letters.meaning(reason)) == told
 
 
 def test_reason_of_another_release_is_said_to_be_unknown() -> None:

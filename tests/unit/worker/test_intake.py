@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 from uuid import UUID
 
 import orjson
@@ -129,6 +130,31 @@ def test_record_that_no_job_can_be_tied_to_is_parked_with_its_reason(
     assert found.detail
 
 
+class Broken(Catalogue):
+    """Stands for a bug of our own."""
+
+    def find(self, *_: object, **__: object) -> NoReturn:
+        raise ZeroDivisionError
+
+
+def test_request_that_our_own_code_stumbles_over_is_refused_as_an_internal_error() -> None:
+    """Its job is known, so its sender is told."""
+    found = accept(make_received(value=orjson.dumps(PLAIN)), CLOCKS, SOURCES, Broken())
+    assert isinstance(found, Refused)
+    assert (found.request.job_id, found.error.code) == ("cat-1", FailureCode.INTERNAL)
+    assert "division" not in found.error.message
+
+
+def test_record_that_our_own_code_cannot_read_is_parked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not end this worker, and then the next."""
+
+    def broken(*_: object, **__: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(codec, "decode", broken)
+    assert undecodable(PLAIN).reason == "not_understood"
+
+
 def test_event_of_ours_on_a_request_topic_is_parked() -> None:
     """A topic that was mixed up is noticed, and no event is answered with an event."""
     message = codec.encode(event_from(UpscaleStarted(job_id="cat-1"), source="/s", time=NOW))
@@ -195,6 +221,7 @@ def test_network_of_another_trade_is_not_found(options: dict[str, object], field
         ("http://example.com/cat.jpg", FailureCode.URL_SCHEME_NOT_ALLOWED),
         ("https://127.0.0.1/cat.jpg", FailureCode.URL_BLOCKED),
         ("https://[::1]/cat.jpg", FailureCode.URL_BLOCKED),
+        ("https://[]@", FailureCode.URL_BLOCKED),
         ("s3://theirs/cat.jpg", FailureCode.URL_BLOCKED),
         ("s3://ours/uploads/farm/cat.jpg", FailureCode.URL_BLOCKED),
         ("upload:../farm/cat.jpg", FailureCode.URL_BLOCKED),

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import NoReturn
 
 import orjson
 import pytest
@@ -23,7 +24,7 @@ from pipeline.worker.claims import Claims
 from pipeline.worker.intake import Clocks, Job, Refused, Undecodable, accept
 from pipeline.worker.outcome import Done
 from pipeline.worker.running import Running
-from pipeline.worker.settle import Handling, Ports
+from pipeline.worker.settle import NOT_SETTLED, Handling, Ports
 from pipeline.worker.stop_rule import MOST_IN_A_ROW, StopRule
 from pipeline.worker.verdict import Again
 from schemas import topics
@@ -35,6 +36,7 @@ from schemas.events import (
     UpscaleCompleted,
     UpscaleExpired,
     UpscaleFailed,
+    UpscaleRequested,
     UpscaleStarted,
 )
 from schemas.failures import FailureCode
@@ -83,6 +85,8 @@ class Bench:
         self.dead: set[str] = set()
         """Workers whose device has died."""
         self.max_starts = max_starts
+        self.refusal: JobFailed | None = None
+        """What intake says of every record, in place of what it finds."""
         self.handling = self.handled_by("us")
 
     def claims(self, name: str, *, lease_seconds: float = 15.0) -> Claims:
@@ -110,6 +114,8 @@ class Bench:
         self.log.append("let go")
 
     def _accept(self, received: Received) -> Job | Refused | Undecodable:
+        if self.refusal is not None:
+            return Refused(UpscaleRequested(job_id="job-1", source="https://example.com/a.png"), self.refusal)
         return accept(received, Clocks(wall=lambda: NOW, monotonic=lambda: 0.0), SOURCES, Catalogue())
 
     async def _do(self, worker: str, job: Job, begun: Begun) -> Done:
@@ -375,6 +381,34 @@ async def test_request_that_is_refused_is_ended_then_said_then_let_go() -> None:
     await bench.settle(record())
     assert bench.said[0] == bench.said[1]
     assert bench.executed == []
+
+
+async def test_request_that_intake_stumbled_over_is_parked_and_told_and_stops_no_worker() -> None:
+    """The operator can play it again; a caller that sends many of them must not end one worker after the other."""
+    bench = Bench()
+    bench.refusal = JobFailed(FailureCode.INTERNAL, "an internal error; it is logged")
+    await bench.settle(record())
+    assert bench.log == ["parked", "ended", "said", "let go"]
+    assert [why.reason for why in bench.parked] == ["internal"]
+    assert bench.failure() is FailureCode.INTERNAL
+    for _ in range(2 * MOST_IN_A_ROW):
+        await bench.settle(record())
+    assert bench.stopped == []
+
+
+async def test_job_that_can_be_neither_done_nor_ended_is_parked_as_what_nobody_was_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The letter says so to the operator, and names the failure."""
+
+    async def broken(**_: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    bench = Bench()
+    monkeypatch.setattr(bench.objects, "put_object", broken)
+    await bench.settle(record(LAST))
+    assert bench.log == ["parked", "let go"]
+    assert bench.parked == [Why(NOT_SETTLED, "internal: an internal error; it is logged")]
 
 
 async def test_record_that_nobody_can_be_told_about_is_parked_and_let_go() -> None:
