@@ -229,8 +229,10 @@ class WebhookSettings(Room):
     """Attempts at one host at a time, whosoever endpoints they are."""
     concurrency: Positive = 256
     """Attempts at a time, of this dispatcher."""
-    result_url_seconds: Annotated[int, Field(ge=0, le=604_800)] = 259_200
-    """How long the signed address of a result can be read; 0 gives out `s3://bucket/key` instead."""
+    result_url_seconds: Annotated[int, Field(ge=0, le=604_800)] = 604_800
+    """How long the signed address of a result can be read, at most the week that signatures may last; 0 gives out
+    `s3://bucket/key` instead. A message that is sent again has the address of its first attempt, so where this is less
+    than deliveries are kept a dispatcher warns of it at the start."""
     keep_seconds: Seconds = 604_800.0
     """How long deliveries are kept after their end, to be looked at and sent again."""
     rotation_seconds: Seconds = 86_400.0

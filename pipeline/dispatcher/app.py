@@ -64,6 +64,7 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
 
 
 async def _run(config: Settings) -> Exit:
+    warn_of_early_ends(config.webhook)
     life = Lifecycle()
     topics = declare(config.kafka.topic_prefix, partitions=config.kafka.partitions)
     async with AsyncExitStack() as opened:
@@ -103,6 +104,16 @@ async def _run(config: Settings) -> Exit:
             },
             life,
             drain_seconds=config.webhook.drain_seconds,
+        )
+
+
+def warn_of_early_ends(settings: WebhookSettings) -> None:
+    """Bodies are kept as they were first sent: sent again late, they may name a result that nobody can read there."""
+    if 0 < settings.result_url_seconds < settings.keep_seconds:
+        log.warning(
+            "result_addresses_end_early",
+            readable_seconds=settings.result_url_seconds,
+            keep_seconds=settings.keep_seconds,
         )
 
 

@@ -114,9 +114,9 @@ def test_number_is_the_one_that_is_told(told: str) -> None:
 
 
 def test_jitter_and_the_life_of_an_address_are_told_in_words() -> None:
-    """A fifth, and three days."""
+    """A fifth, and a week."""
     assert JITTER == 1 / 5
-    assert WebhookSettings().result_url_seconds == 3 * 86_400
+    assert WebhookSettings().result_url_seconds == 7 * 86_400
 
 
 def test_example_is_a_body() -> None:
