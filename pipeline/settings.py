@@ -98,7 +98,8 @@ class StoreSettings(Room):
     attempts: Positive = 3
     """Tries of one store operation, the first included, before the job fails."""
     multipart_threshold_bytes: Positive = 16 * 2**20
-    """Larger results are stored in parts."""
+    """Larger results are stored in parts. Set S3's limit on a whole object, 5368709120, for a store that lets several
+    uploads in parts win under one key though each asks not to overwrite, as SeaweedFS does."""
     multipart_part_bytes: Annotated[int, Field(ge=5 * 2**20)] = 8 * 2**20
     """Size of a part; S3 takes none under 5 MiB but the last."""
 

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from pipeline import settings
+from pipeline.embedded.store import WHOLE_BYTES
 from pipeline.environment import load
 from tests.support.deployment import Document, compose, dockerfiles, environment, services
 
@@ -128,6 +129,13 @@ def test_results_are_signed_for_an_address_that_the_store_is_published_at() -> N
     endpoint = environment(SERVICES["dispatcher"])["UPSCALE_STORE__ENDPOINT"].removeprefix("http://")
 
     assert endpoint in {port.rpartition(":")[0] for port in SERVICES["store"]["ports"]}
+
+
+def test_nothing_is_sent_to_the_store_in_parts() -> None:
+    """This store would let two writers win."""
+    assert "seaweedfs" in SERVICES["store"]["image"]
+    for name in ("worker", "worker-gpu", "tools"):
+        assert environment(SERVICES[name])["UPSCALE_STORE__MULTIPART_THRESHOLD_BYTES"] == str(WHOLE_BYTES)
 
 
 def test_database_is_reached_by_those_who_need_it_and_has_no_way_out() -> None:

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pipeline import environment, settings
+from pipeline.embedded.store import WHOLE_BYTES
 from tests.support.deployment import OPS, Document, kubernetes, pod_specs
 
 PODS = pod_specs()
@@ -73,6 +74,12 @@ def test_environment_of_pod_is_accepted_by_the_program(
     loaded = environment.load()
 
     assert loaded.kafka.servers == "kafka:9092"
+
+
+def test_nothing_is_sent_to_the_store_in_parts() -> None:
+    """The store of the example is reached as SeaweedFS is, which would let two writers win."""
+    assert _settings()["UPSCALE_STORE__ENDPOINT"].endswith(":8333")
+    assert _settings()["UPSCALE_STORE__MULTIPART_THRESHOLD_BYTES"] == str(WHOLE_BYTES)
 
 
 def test_dispatcher_and_migration_use_one_database() -> None:
