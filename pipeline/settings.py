@@ -88,7 +88,8 @@ class StoreSettings(Room):
     ssl_ca_file: Path | None = None
     """Certificate authority to trust instead of the system's."""
     source_buckets: tuple[str, ...] = ()
-    """Other buckets that `s3://` sources may name. Our own results and uploads are always readable."""
+    """Other buckets that `s3://` sources may name, all of them and for every tenant. Of our own bucket each tenant may
+    name its own results and uploads, and nothing else."""
     connect_timeout_seconds: Seconds = 5.0
     """Opening a connection to the store."""
     read_timeout_seconds: Seconds = 30.0

@@ -42,7 +42,7 @@ def parse(source: str, *, tenant: str, policy: SourcePolicy) -> SourceRef:
     """Understand `https://…`, `http://…`, `s3://bucket/key` or `upload:NAME`.
 
     Raises `JobFailed` with `url_scheme_not_allowed` or `url_blocked`. The reference is judged as `tenant`'s: our own
-    bucket shows a tenant nothing under another tenant's name.
+    bucket shows a tenant its own results and uploads and nothing else.
     """
     scheme = source.partition(":")[0].lower()
     parser = _PARSERS.get(scheme, _parse_web)
@@ -62,7 +62,7 @@ def _parse_s3(source: str, tenant: str, policy: SourcePolicy) -> SourceRef:
     _check_key(key)
     if bucket != policy.bucket and bucket not in policy.other_buckets:
         raise _blocked("source: this bucket is not among those that sources may name")
-    if bucket == policy.bucket and _is_of_another(tenant, key):
+    if bucket == policy.bucket and not _is_own(tenant, key):
         raise _blocked("source: this object does not belong to the tenant of the request")
     return SourceRef("s3", source, bucket, key)
 
@@ -88,9 +88,10 @@ def _check_key(key: str) -> None:
         )
 
 
-def _is_of_another(tenant: str, key: str) -> bool:
+def _is_own(tenant: str, key: str) -> bool:
+    """Whether it is a result or an upload of the tenant; whatever else lies in our bucket is nobody's to name."""
     room, _, rest = key.partition("/")
-    return room in (RESULTS, UPLOADS) and rest.partition("/")[0] != tenant
+    return room in (RESULTS, UPLOADS) and rest.startswith(f"{tenant}/")
 
 
 def _blocked(message: str) -> JobFailed:

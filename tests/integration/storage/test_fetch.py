@@ -44,7 +44,7 @@ async def put(store: Store, key: str, data: bytes, bucket: str | None = None) ->
 
 async def test_object_arrives_with_its_digest(fetch: Fetch, store: Store) -> None:
     """Objects of our bucket and of a listed one are read, whatever their keys look like."""
-    for key in ("incoming/a b+c.png", "incoming/ü%2F.png", "results/acme/j/x.png"):
+    for key in ("uploads/acme/a b+c.png", "uploads/acme/ü%2F.png", "results/acme/j/x.png"):
         await put(store, key, key.encode())
         source = await fetched(fetch, store, f"s3://{store.settings.bucket}/{key}")
         assert (key.encode(), hashlib.sha256(key.encode()).hexdigest()) == (source.data, source.sha256)
@@ -67,14 +67,14 @@ async def test_upload_is_fetched_by_its_name_and_only_by_its_tenant(fetch: Fetch
     [
         "results/other/j/secret.png",
         "uploads/other/secret.png",
-        "incoming/../results/other/j/secret.png",
+        "uploads/acme/../results/other/j/secret.png",
         "results/acme/../other/j/secret.png",
         "results//other/j/secret.png",
         "/results/other/j/secret.png",
         "./results/other/j/secret.png",
         "results/other/j/secret.png/",
-        "incoming/%2e%2e/results/other/j/secret.png",
-        "incoming/..%2fresults/other/j/secret.png",
+        "uploads/acme/%2e%2e/results/other/j/secret.png",
+        "uploads/acme/..%2fresults/other/j/secret.png",
         "results%2fother/j/secret.png",
         "Results/other/j/secret.png",
         "results/acme%2f../other/j/secret.png",
@@ -93,17 +93,17 @@ async def test_no_spelling_of_a_key_reads_another_tenants_object(fetch: Fetch, s
 
 async def test_object_over_the_limit_is_not_read(fetch: Fetch, store: Store) -> None:
     """The byte limit holds for objects as for downloads."""
-    await put(store, "incoming/large", b"x" * (2**20 + 1))
-    source = f"s3://{store.settings.bucket}/incoming/large"
+    await put(store, "uploads/acme/large", b"x" * (2**20 + 1))
+    source = f"s3://{store.settings.bucket}/uploads/acme/large"
     assert await code_of(fetch, store, source) is FailureCode.SOURCE_TOO_LARGE
 
 
 async def test_missing_object_and_empty_object_fail_for_good(fetch: Fetch, store: Store) -> None:
     """Neither gets better by trying again."""
-    await put(store, "incoming/empty", b"")
+    await put(store, "uploads/acme/empty", b"")
     bucket = store.settings.bucket
-    assert await code_of(fetch, store, f"s3://{bucket}/incoming/missing") is FailureCode.SOURCE_STATUS
-    assert await code_of(fetch, store, f"s3://{bucket}/incoming/empty") is FailureCode.SOURCE_EMPTY
+    assert await code_of(fetch, store, f"s3://{bucket}/uploads/acme/missing") is FailureCode.SOURCE_STATUS
+    assert await code_of(fetch, store, f"s3://{bucket}/uploads/acme/empty") is FailureCode.SOURCE_EMPTY
 
 
 async def test_web_source_is_fetched_by_the_same_door(fetch: Fetch, store: Store) -> None:
