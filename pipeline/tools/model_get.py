@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from pipeline.errors import PipelineError
 from pipeline.gpu.models.catalog import needed
-from pipeline.gpu.models.models_folder import NAME, Manifest
+from pipeline.gpu.models.models_folder import MOST_OF_A_LINE, NAME, Manifest
 from pipeline.gpu.models.specs import ModelSpec, OfficialWeights
 from pipeline.gpu.models.standing import faults, has_all
 from pipeline.model_settings import ModelSettings
@@ -21,6 +21,7 @@ from pipeline.tools.download import open_session
 from pipeline.tools.files import check_readable
 from pipeline.tools.model_pull import Convert, Parcel, Pull, Pulled, located, parcels
 from pipeline.variables import variable
+from schemas.problems import shown
 
 MIRROR = variable("models", "mirror")
 HOW = (
@@ -103,6 +104,8 @@ def import_file(arguments: argparse.Namespace, folder: Path) -> int:
         raise PipelineError(f"NAME: must be 1 to 64 of a-z, 0-9, '.', '_' and '-', got {arguments.name[:100]!r}")
     if not arguments.licence.strip():
         raise PipelineError("--licence: must name the licence under which you may use the file, got ''")
+    _check_line("--licence", arguments.licence.strip())
+    _check_line("--author", arguments.author)
     check_readable(arguments.file)
     manifest = _imported(arguments, folder)
     assert manifest.detected is not None
@@ -110,6 +113,13 @@ def import_file(arguments: argparse.Namespace, folder: Path) -> int:
         f"{manifest.model}: {manifest.architecture}, {manifest.detected.scale}x; workers know it from their next start"
     )
     return 0
+
+
+def _check_line(option: str, text: str) -> None:
+    if len(text) > MOST_OF_A_LINE or not text.isprintable():
+        raise PipelineError(
+            f"{option}: must be one line of at most {MOST_OF_A_LINE} printable characters, got {shown(text)}"
+        )
 
 
 def _imported(arguments: argparse.Namespace, folder: Path) -> Manifest:

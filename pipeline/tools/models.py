@@ -16,6 +16,7 @@ from pipeline.settings import Settings
 from pipeline.tools import model_get, model_lines
 from pipeline.tools.model_lines import Shown
 from pipeline.tools.partial_file import partial
+from pipeline.variables import variable
 
 NAME_HELP = "as `models list` shows it; case and the usual spellings are forgiven"
 
@@ -31,6 +32,11 @@ class Shop:
         """The model of that name, served or not. Raises `PipelineError`."""
         spec = self.models.meant(name)
         return self.models.find(name) if spec is None else spec
+
+    def is_published(self, name: str) -> bool:
+        """Whether the weights of a published file would lie under that name."""
+        files = (each for spec in self.models.specs for each in published(spec))
+        return name.lower() in {models_folder.published_stem(each).lower() for each in files}
 
     def shown(self, spec: ModelSpec) -> Shown:
         """The model and how it stands."""
@@ -56,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace, config: Settings) -> int:
     """Exit code 0 when all that was asked was done, 1 when some was not. Raises `PipelineError`, `InvalidSettings`."""
     folder = config.device.models_dir or models_folder.default_folder()
+    if folder.exists() and not folder.is_dir():
+        raise PipelineError(f"{variable('device', 'models_dir')}: must be a folder, got the file {folder}")
     shop = Shop(catalogue(models_folder.imported(folder), config.models), folder)
     return ACTIONS[arguments.action](arguments, config, shop)
 
@@ -106,6 +114,8 @@ def _verify(arguments: argparse.Namespace, _config: Settings, shop: Shop) -> int
 def _import(arguments: argparse.Namespace, _config: Settings, shop: Shop) -> int:
     if shop.models.meant(arguments.name) is not None:
         raise PipelineError(f"NAME: {arguments.name!r} is taken; choose another, or `upscale models remove` that one")
+    if shop.is_published(arguments.name):
+        raise PipelineError(f"NAME: {arguments.name!r} is taken: published weights lie under it; choose another")
     return model_get.import_file(arguments, shop.folder)
 
 

@@ -24,7 +24,9 @@ IMPORTED_PAD = 32
 """Context around a tile, in source pixels: what a network needs cannot be read from its file, and 32 is enough for the
 deepest of those we know."""
 SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Line = Annotated[str, Field(max_length=500)]
+MOST_OF_A_LINE = 500
+"""Characters of what a manifest says in words."""
+Line = Annotated[str, Field(max_length=MOST_OF_A_LINE)]
 
 log = structlog.get_logger()
 

@@ -145,6 +145,32 @@ def test_import_under_a_name_that_reads_as_another_is_refused(command: Command, 
         command("import", "m-i-n-e", str(own_file), "--licence", "CC0-1.0")
 
 
+@pytest.mark.parametrize("name", ["realesr-general-wdn-x4v3", "gfpganv1.4"])
+def test_import_under_the_name_of_a_published_file_is_refused(command: Command, own_file: Path, name: str) -> None:
+    """It would lie where the weights of that file lie, and take their place."""
+    with pytest.raises(PipelineError, match=r"^NAME: .* is taken"):
+        command("import", name, str(own_file), "--licence", "CC0-1.0")
+    assert not command.folder.exists()
+
+
+@pytest.mark.parametrize("text", ["x" * 501, "two\nlines", "\udcff"])
+@pytest.mark.parametrize("option", ["--licence", "--author"])
+def test_import_with_words_that_no_manifest_holds_names_the_option(
+    command: Command, own_file: Path, option: str, text: str
+) -> None:
+    """And not the file of weights, which is sound."""
+    given = {"--licence": "CC0-1.0", "--author": "me", option: text}
+    with pytest.raises(PipelineError, match=f"^{option}: must be one line of at most 500 printable characters, got "):
+        command("import", "mine", str(own_file), *(word for pair in given.items() for word in pair))
+
+
+@pytest.mark.parametrize("words", ["list", "info x4plus", "verify", "remove x4plus"])
+def test_models_folder_that_is_a_file_is_told_by_its_setting(command: Command, words: str) -> None:
+    command.folder.write_text("")
+    with pytest.raises(PipelineError, match=r"^UPSCALE_DEVICE__MODELS_DIR: must be a folder, got the file "):
+        command(*words.split())
+
+
 def test_import_needs_a_licence_and_a_file(command: Command, own_file: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         command("import", "mine", str(own_file))
