@@ -119,7 +119,7 @@ class FetchSettings(Room):
     allow_private_addresses: bool = False
     """Accept sources at private and loopback addresses. For development: it opens the inner network to callers."""
     extra_ports: tuple[Port, ...] = ()
-    """Ports that sources may name beside 443 and 80; private addresses, once accepted, may have any."""
+    """Ports that sources may name beside 443, or 80 for `http://`; private addresses, once accepted, may have any."""
     ssl_ca_file: Path | None = None
     """Certificate authority to trust beside the system's."""
     max_bytes: Positive = 64 * 2**20
@@ -218,7 +218,7 @@ class WebhookSettings(Room):
     allow_private_addresses: bool = False
     """Call private and loopback addresses. For development: it opens the inner network to whoever names a URL."""
     extra_ports: tuple[Port, ...] = ()
-    """Ports beside 443 and 80; private addresses, once allowed, may have any."""
+    """Ports beside 443, or 80 for `http://`; private addresses, once allowed, may have any."""
     ssl_ca_file: Path | None = None
     """Certificate authority to trust beside the system's."""
     connect_timeout_seconds: Seconds = 5.0

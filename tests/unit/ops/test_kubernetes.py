@@ -1,5 +1,6 @@
 """The Kubernetes objects are hardened and consistent with the program."""
 
+import re
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -131,13 +132,31 @@ def test_probes_ask_the_port_that_the_role_serves(role: str) -> None:
 
 @ROLES
 def test_role_is_found_by_prometheus(role: str) -> None:
-    """Its annotations say where it serves metrics."""
-    annotations = _named("Deployment", f"upscale-{role}")["spec"]["template"]["metadata"]["annotations"]
+    """By a service of the name that the alerts ask for, ready or not; its annotations would have it found twice."""
+    service = _named("Service", f"upscale-{role}")["spec"]
+    deployment = _named("Deployment", f"upscale-{role}")["spec"]
 
-    assert annotations == {
-        "prometheus.io/scrape": "true",
-        "prometheus.io/port": str(settings.TelemetrySettings().port),
+    assert (service["clusterIP"], service["publishNotReadyAddresses"]) == ("None", True)
+    assert service["selector"] == deployment["selector"]["matchLabels"]
+    assert service["ports"] == [{"name": "metrics", "port": settings.TelemetrySettings().port, "targetPort": "health"}]
+    assert "annotations" not in deployment["template"]["metadata"]
+
+
+def test_page_tells_prometheus_the_jobs_that_the_alerts_ask_for() -> None:
+    """What an operator copies finds the services, in both ways, and under the names of the rules."""
+    readme = (OPS / "kubernetes" / "README.md").read_text(encoding="utf-8")
+    told, monitor = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL))
+    asked = set(re.findall(r'job="([^"]+)"', (OPS / "prometheus" / "alerts.yml").read_text(encoding="utf-8")))
+    kustomization = yaml.safe_load((OPS / "kubernetes" / "base" / "kustomization.yaml").read_text(encoding="utf-8"))
+    found = {
+        job["job_name"]: [(name, each["port"]) for each in job["dns_sd_configs"] for name in each["names"]]
+        for job in told["scrape_configs"]
     }
+
+    assert asked == {service["metadata"]["name"] for service in _of_kind("Service")}
+    assert found == {job: [(f"{job}.upscale.svc.cluster.local", settings.TelemetrySettings().port)] for job in asked}
+    assert monitor["spec"]["selector"]["matchLabels"] == kustomization["labels"][0]["pairs"]
+    assert monitor["spec"]["endpoints"] == [{"port": "metrics"}]
 
 
 @ROLES

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.settings import TelemetrySettings
 from pipeline.storage import addresses
+from pipeline.storage.urls import DEFAULT_PORTS
 from tests.support.deployment import Document, kubernetes
 
 POLICIES: dict[str, Document] = {
@@ -42,6 +43,14 @@ def test_network_lets_nobody_out_to_what_the_program_refuses(role: str) -> None:
         "0.0.0.0/0": [str(network) for network, _ in addresses._FORBIDDEN_V4],
         str(addresses._ALLOWED_V6): [str(network) for network, _ in addresses._FORBIDDEN_V6],
     }
+
+
+@ROLES
+def test_public_is_reached_on_the_port_that_the_program_asks(role: str) -> None:
+    """Plain text is for development."""
+    [ports] = [rule["ports"] for rule in POLICIES[f"upscale-{role}"]["egress"] if "ipBlock" in rule["to"][0]]
+
+    assert [each["port"] for each in ports] == [DEFAULT_PORTS["https"]]
 
 
 @pytest.mark.parametrize(
