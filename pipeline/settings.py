@@ -237,6 +237,9 @@ class WebhookSettings(Room):
     than deliveries are kept a dispatcher warns of it at the start."""
     keep_seconds: Seconds = 604_800.0
     """How long deliveries are kept after their end, to be looked at and sent again."""
+    keep_jobs_seconds: Annotated[float, Field(ge=604_800)] = 1_209_600.0
+    """How long jobs are remembered after their end. An end that is read again later is told again, so never less than
+    events are kept on their topic; twice that, because Kafka throws records away by whole segments."""
     rotation_seconds: Seconds = 86_400.0
     """How long a key that was replaced goes on signing beside the new one."""
     drain_seconds: Seconds = 35.0

@@ -18,7 +18,7 @@ from pipeline.dispatcher.intake import Intake
 from pipeline.dispatcher.places import Places
 from pipeline.dispatcher.serve import serve
 from pipeline.dispatcher.tell import Teller
-from pipeline.dispatcher.upkeep import Upkeep
+from pipeline.dispatcher.upkeep import Keep, Upkeep
 from pipeline.dispatcher.work import DeliveryWork
 from pipeline.errors import PipelineError
 from pipeline.kafka.batches import Batches
@@ -93,7 +93,8 @@ async def _run(config: Settings) -> Exit:
             now=time,
         )
         await opened.enter_async_context(batches)
-        upkeep = Upkeep(database, say, config.telemetry.event_source, config.webhook.keep_seconds, time)
+        keep = Keep(config.webhook.keep_seconds, config.webhook.keep_jobs_seconds)
+        upkeep = Upkeep(database, say, config.telemetry.event_source, keep, time)
         _spare_the_collector()
         return await serve(
             {

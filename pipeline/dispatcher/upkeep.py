@@ -9,8 +9,9 @@ import structlog
 
 from pipeline.errors import PipelineError, StateUnavailable
 from pipeline.patience import wait_until
-from pipeline.state import deliveries, endpoints
-from pipeline.state.database import Database
+from pipeline.state import endpoints
+from pipeline.state.database import Connection, Database
+from pipeline.state.forget import forget_deliveries, forget_jobs
 from pipeline.state.records import Endpoint
 from pipeline.state.waiting import disabled_count, oldest_due
 from pipeline.telemetry import metrics
@@ -20,6 +21,16 @@ log = structlog.get_logger()
 
 TURN_SECONDS = 2.0
 PRUNE_SECONDS = 600.0
+ROWS = 10_000
+"""Pruned in one transaction, which others may have to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long what is over stays, in seconds."""
+
+    deliveries: float
+    jobs: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +41,7 @@ class Upkeep:
     say: Callable[[Event], Awaitable[None]]
     """Publish an event; returns when the broker has it."""
     event_source: str
-    keep_seconds: float
+    keep: Keep
     now: Callable[[], float]
     """Unix seconds."""
 
@@ -42,8 +53,8 @@ class Upkeep:
                 await self.measure()
                 await self.announce()
                 if self.now() - pruned > PRUNE_SECONDS:
-                    await self.prune()
-                    pruned = self.now()
+                    more = await self.prune()
+                    pruned = pruned if more else self.now()
             except PipelineError as error:
                 log.warning("upkeep_failed", error=str(error))
             await wait_until(stopping, TURN_SECONDS)
@@ -76,11 +87,16 @@ class Upkeep:
             async with self.database.write() as connection:
                 await endpoints.told(connection, [endpoint.id for endpoint in untold])
 
-    async def prune(self) -> None:
-        """Throw away deliveries that ended long ago."""
+    async def prune(self) -> bool:
+        """Throw away some of what was over long ago; whether there may be more of it."""
+        jobs = await self._forget(forget_jobs, self.keep.jobs)
+        deliveries = await self._forget(forget_deliveries, self.keep.deliveries)
+        log.info("pruned", deliveries=deliveries, jobs=jobs)
+        return max(jobs, deliveries) >= ROWS
+
+    async def _forget(self, some: Callable[[Connection, float, int], Awaitable[int]], keep_seconds: float) -> int:
         async with self.database.write() as connection:
-            gone = await deliveries.prune(connection, self.now() - self.keep_seconds)
-        log.info("deliveries_pruned", count=gone)
+            return await some(connection, self.now() - keep_seconds, ROWS)
 
 
 def disabled_event(endpoint: Endpoint) -> WebhookEndpointDisabled:

@@ -8,7 +8,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, delete, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Executable, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pipeline.state.database import inserting
@@ -94,22 +94,6 @@ async def _again(connection: AsyncConnection, now: float, *which: ColumnElement[
         )
     )
     return changed.rowcount
-
-
-async def prune(connection: AsyncConnection, before: float, limit: int = 10_000) -> int:
-    """Forget what happened before then, at most `limit` of it, oldest first; how many it was.
-
-    What is to be attempted is kept, unless its endpoint is disabled.
-    """
-    disabled = select(endpoints.c.id).where(endpoints.c.disabled_at.is_not(None))
-    over = or_(deliveries.c.state != DeliveryState.PENDING, deliveries.c.endpoint_id.in_(disabled))
-    oldest = (
-        select(deliveries.c.id)
-        .where(deliveries.c.created_at < before, over)
-        .order_by(deliveries.c.created_at)
-        .limit(limit)
-    )
-    return (await connection.execute(delete(deliveries).where(deliveries.c.id.in_(oldest)))).rowcount
 
 
 def _in_order(*which: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -56,6 +56,8 @@ jobs = Table(
         sqlite_where=text("tell_at IS NOT NULL"),
         postgresql_where=text("tell_at IS NOT NULL"),
     ),
+    # Ended jobs, to find the oldest.
+    Index("ix_jobs_ended", "event_at", sqlite_where=text("rank = 2"), postgresql_where=text("rank = 2")),
 )
 
 offsets = Table(

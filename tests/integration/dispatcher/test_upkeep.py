@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from pipeline.dispatcher.upkeep import Upkeep
+from pipeline.dispatcher.upkeep import Keep, Upkeep
 from pipeline.errors import StateUnavailable
 from pipeline.settings import StateSettings
 from pipeline.state.connecting import engine_for
@@ -29,7 +29,7 @@ async def test_gauge_says_that_the_database_is_away_and_that_it_is_back(sqlite_s
     nobody = StateSettings(url=SecretStr(f"postgresql://upscale@127.0.0.1:{port}/upscale"))
     async with open_database(sqlite_state, make=True) as database:
         await migrate(database)
-        there = Upkeep(database, say, "tests", 60.0, lambda: 0.0)
+        there = Upkeep(database, say, "tests", Keep(60.0, 60.0), lambda: 0.0)
         gone = replace(there, database=replace(database, engine=engine_for(nobody)))
         with pytest.raises(StateUnavailable):
             await gone.measure()

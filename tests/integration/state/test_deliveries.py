@@ -7,10 +7,10 @@ import pytest
 
 from pipeline.state.claims import claim
 from pipeline.state.database import Database
-from pipeline.state.deliveries import abandon, plan, prune, recover, release, resend
+from pipeline.state.deliveries import abandon, plan, recover, release, resend
 from pipeline.state.delivery_log import log_of
 from pipeline.state.endpoints import disable, enable
-from pipeline.state.records import Abandoned, DeliveryState, Outcome, Reason, RetryAt
+from pipeline.state.records import DeliveryState, Outcome, Reason, RetryAt
 from tests.support.deliveries import (
     EXHAUSTED,
     LEASE,
@@ -133,24 +133,6 @@ async def test_delivered_message_can_be_sent_again_and_an_unknown_one_cannot(dat
         assert not await resend(connection, "unknown", NOON + 5)
     (again,) = await claimed(database, NOON + 5)
     assert (again.message_id, again.body, again.number) == (one.message_id, one.body, 2)
-
-
-async def test_pruning_forgets_what_is_over_and_old_with_its_attempts(database: Database) -> None:
-    """And what waits for a disabled endpoint; what is still to be attempted stays, however old."""
-    endpoint, disabled = await registered(database), await registered(database)
-    await planned(database, endpoint, 3, created_at=NOON - 10)
-    over = await claimed(database)
-    await recorded(database, [attempt(one, Outcome.GONE, Abandoned(Reason.REJECTED)) for one in over])
-    async with database.write() as connection:
-        await enable(connection, endpoint.id)
-        await disable(connection, disabled.id, "owner", NOON)
-    waiting = await planned(database, endpoint, created_at=NOON - 10)
-    await planned(database, disabled, created_at=NOON - 10)
-    recent = await planned(database, disabled, created_at=NOON)
-    async with database.write() as connection:
-        counts = [await prune(connection, NOON, limit=3) for _ in range(3)]
-    assert counts == [3, 1, 0]
-    assert (await states(database)).keys() == {*waiting, *recent}
 
 
 async def test_recording_and_recovering_at_once_never_wait_crosswise(database: Database) -> None:

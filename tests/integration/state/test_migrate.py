@@ -115,8 +115,8 @@ NEXT_STEP = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 def upgrade() -> None:
     op.add_column("offsets", sa.Column("note", sa.Text(), server_default="none"))
@@ -130,9 +130,9 @@ async def test_tables_of_an_older_program_are_refused_and_then_brought_up_to_dat
     async with database.write() as connection:
         await advance(connection, {("events", 0): 7})
     steps = Path(shutil.copytree(migrations.STEPS, tmp_path / "steps"))
-    (steps / "versions" / "s0002_next.py").write_text(NEXT_STEP)
+    (steps / "versions" / "s0003_next.py").write_text(NEXT_STEP)
     monkeypatch.setattr(migrations, "STEPS", steps)
-    with pytest.raises(ServiceRefused, match="of an older program, step 0001; run `upscale state migrate`"):
+    with pytest.raises(ServiceRefused, match="of an older program, step 0002; run `upscale state migrate`"):
         await check(database)
     assert await migrate(database)
     await check(database)

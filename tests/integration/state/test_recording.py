@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import event, func, select
 
 from pipeline.state.database import Database
-from pipeline.state.deliveries import plan, prune, recover, resend
+from pipeline.state.deliveries import plan, recover, resend
 from pipeline.state.delivery_log import LoggedDelivery, log_of
 from pipeline.state.endpoints import enable, find
+from pipeline.state.forget import forget_deliveries
 from pipeline.state.health import DISABLING_FAILURES, DISABLING_SECONDS
 from pipeline.state.recording import record
 from pipeline.state.records import (
@@ -143,7 +144,7 @@ async def test_attempt_at_a_delivery_that_was_forgotten_harms_no_other(database:
     made = [attempt(one) for one in await claimed(database)]
     await recorded(database, [one for one in made if one.delivery.created_at < NOON])
     async with database.write() as connection:
-        assert await prune(connection, NOON) == 1
+        assert await forget_deliveries(connection, NOON, 10) == 1
     await recorded(database, made)
     assert [entry.state for entry in await log(database)] == [DeliveryState.DELIVERED]
 
