@@ -1,4 +1,4 @@
-"""`upscale demo`: real photographs through a real broker, store and worker on this machine."""
+"""`upscale demo`: real photographs through a real broker, store, worker and dispatcher on this machine."""
 
 import argparse
 import asyncio
@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace, config: Settings) -> int:
 
 async def _demo(pictures: Sequence[Path], options: UpscaleOptions, folder: Path, state: Path, config: Settings) -> int:
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.print("starting broker, store and worker on this machine ...")
+    console.print("starting broker, store, worker and dispatcher on this machine ...")
     async with (
         stack(state, opened(config)) as running,
         worker(state, running.local),

@@ -91,6 +91,15 @@ def test_stage_names_exactly_one_module(stage: Stage) -> None:
     assert found == [STAGE_MODULES[stage]]
 
 
+@pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.DELIVER])
+def test_readme_shows_each_stage_of_a_picture_and_its_file(stage: Stage) -> None:
+    """In its diagram, and in the table below."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    diagram = readme.split("```")[3]
+    assert re.search(rf"\b{stage}\b", diagram)
+    assert f"| {stage} | `pipeline/{STAGE_MODULES[stage]}` |" in readme
+
+
 @pytest.mark.parametrize("path", MODULES, ids=PATHS)
 def test_module_is_small(path: Path) -> None:
     """What does not fit is two things."""

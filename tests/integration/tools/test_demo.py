@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.weights]
 
 
 def test_demo_upscales_pictures_and_shows_them_before_and_after(commands: Commands, tmp_path: Path) -> None:
-    """One command: broker, store and worker come and go, a sheet for each picture stays, and the last line sums up."""
+    """One command: all that it starts comes and goes, a sheet for each picture stays, and the last line sums up."""
     pictures = [tmp_path / "a.png", tmp_path / "b.png"]
     for path, side in zip(pictures, (20, 30), strict=True):
         Image.fromarray(make_pixels(side, side)).save(path)
