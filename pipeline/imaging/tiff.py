@@ -18,7 +18,6 @@ DEPTHS = frozenset({1, 2, 4, 8, 16})
 MAX_ENTRIES = 1000
 """Entries of a directory that are read; they are in ascending order, and those we need come early."""
 WHITE_IS_ZERO = 0
-SEPARATE_PLANES = 2
 _SHORT, _LONG = 3, 4
 
 

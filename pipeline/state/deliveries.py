@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Executable, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pipeline.state.database import inserting
-from pipeline.state.records import DeliveryState, NewDelivery, Reason
+from pipeline.state.records import DeliveryState, NewDelivery
 from pipeline.state.tables import deliveries, endpoints
 
 ROWS = 500
@@ -50,12 +50,6 @@ async def release(connection: AsyncConnection, ids: Collection[str]) -> None:
     probed = select(endpoints.c.id).where(endpoints.c.id.in_(theirs), endpoints.c.probe_until > 0)
     ordered = probed.order_by(endpoints.c.id).with_for_update(key_share=True)
     await connection.execute(update(endpoints).where(endpoints.c.id.in_(ordered)).values(probe_until=0.0))
-
-
-async def abandon(connection: AsyncConnection, ids: Collection[str], reason: Reason, now: float) -> None:
-    """Make no attempt at these any more, if they are still to be attempted."""
-    ended = {"state": DeliveryState.ABANDONED, "reason": reason, "ended_at": now, "claimed_until": 0.0}
-    await connection.execute(update(deliveries).where(_in_order(PENDING, deliveries.c.id.in_(ids))).values(ended))
 
 
 async def resend(connection: AsyncConnection, delivery_id: str, now: float) -> bool:

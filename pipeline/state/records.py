@@ -45,7 +45,6 @@ class Reason(StrEnum):
     GONE = "gone"  # the receiver answered 410
     SUPERSEDED = "superseded"  # progress that nobody needs to hear late
     DISABLED = "disabled"  # the endpoint is disabled; the delivery is kept for it
-    REJECTED = "rejected"  # its address may not be called
 
 
 @dataclass(frozen=True, slots=True)

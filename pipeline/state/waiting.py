@@ -49,11 +49,6 @@ async def oldest_due(connection: AsyncConnection, now: float) -> float | None:
     return longest
 
 
-async def pending_count(connection: AsyncConnection) -> int:
-    """Deliveries that are to be attempted, those of disabled endpoints too."""
-    return (await connection.execute(select(func.count()).select_from(deliveries).where(PENDING))).scalar_one()
-
-
 async def disabled_count(connection: AsyncConnection) -> int:
     """Endpoints that are not called until somebody enables them."""
     disabled = endpoints.c.disabled_at.is_not(None)

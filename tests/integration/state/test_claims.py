@@ -7,11 +7,11 @@ import pytest
 
 from pipeline.state.claims import claim
 from pipeline.state.database import Database
-from pipeline.state.deliveries import abandon, release
+from pipeline.state.deliveries import release
 from pipeline.state.endpoints import disable, enable, find
 from pipeline.state.health import FIRST_HOLD_SECONDS, OPENS_AFTER
-from pipeline.state.records import Endpoint, Outcome, PendingDelivery, Reason
-from tests.support.deliveries import LEASE, NOON, attempt, claimed, planned, recorded, registered, room
+from pipeline.state.records import Endpoint, Outcome, PendingDelivery
+from tests.support.deliveries import EXHAUSTED, LEASE, NOON, attempt, claimed, planned, recorded, registered, room
 
 pytestmark = pytest.mark.integration
 
@@ -25,9 +25,8 @@ async def fail(database: Database, endpoint: Endpoint, times: int, now: float) -
     for number in range(times):
         (key,) = await planned(database, endpoint, created_at=now)
         made = [one for one in await claimed(database, now) if one.id == key]
-        await recorded(database, [attempt(one, Outcome.TIMEOUT, at=now + number - 0.5) for one in made], now + number)
-        async with database.write() as connection:
-            await abandon(connection, [key], Reason.EXHAUSTED, now)
+        failed = [attempt(one, Outcome.TIMEOUT, EXHAUSTED, at=now + number - 0.5) for one in made]
+        await recorded(database, failed, now + number)
 
 
 async def test_claim_gives_what_was_planned(database: Database) -> None:

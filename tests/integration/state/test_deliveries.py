@@ -7,10 +7,10 @@ import pytest
 
 from pipeline.state.claims import claim
 from pipeline.state.database import Database
-from pipeline.state.deliveries import abandon, plan, recover, release, resend
+from pipeline.state.deliveries import plan, recover, release, resend
 from pipeline.state.delivery_log import log_of
 from pipeline.state.endpoints import disable, enable
-from pipeline.state.records import DeliveryState, Outcome, Reason, RetryAt
+from pipeline.state.records import DeliveryState, Outcome, Reason
 from tests.support.deliveries import (
     EXHAUSTED,
     LEASE,
@@ -81,24 +81,8 @@ async def test_giving_back_what_was_delivered_does_not_deliver_it_again(database
     await recorded(database, [attempt(one)])
     async with database.write() as connection:
         await release(connection, [one.id])
-        await abandon(connection, [one.id], Reason.SUPERSEDED, NOON)
     assert await states(database) == {one.id: (DeliveryState.DELIVERED, None)}
     assert await claimed(database) == ()
-
-
-async def test_abandoned_delivery_is_not_attempted_and_an_attempt_under_way_only_counts_if_it_delivered(
-    database: Database,
-) -> None:
-    keys = await planned(database, await registered(database), 2)
-    failed, delivered = await claimed(database)
-    async with database.write() as connection:
-        await abandon(connection, keys, Reason.SUPERSEDED, NOON)
-    await recorded(database, [attempt(failed, Outcome.TIMEOUT, RetryAt(NOON)), attempt(delivered)])
-    assert await claimed(database, NOON + 2 * LEASE) == ()
-    assert await states(database) == {
-        failed.id: (DeliveryState.ABANDONED, Reason.SUPERSEDED),
-        delivered.id: (DeliveryState.DELIVERED, None),
-    }
 
 
 async def test_deliveries_kept_for_a_disabled_endpoint_come_back_by_recovery(database: Database) -> None:

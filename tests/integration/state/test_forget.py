@@ -98,7 +98,7 @@ async def test_deliveries_that_are_over_and_old_are_forgotten_with_their_attempt
     endpoint, disabled = await registered(database), await registered(database)
     await planned(database, endpoint, 3, created_at=NOON - 10)
     over = await claimed(database)
-    await recorded(database, [attempt(one, Outcome.GONE, Abandoned(Reason.REJECTED)) for one in over])
+    await recorded(database, [attempt(one, Outcome.GONE, Abandoned(Reason.GONE)) for one in over])
     async with database.write() as connection:
         await enable(connection, endpoint.id)
         await disable(connection, disabled.id, "owner", NOON)
