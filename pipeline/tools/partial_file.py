@@ -1,6 +1,7 @@
 """A file that is being fetched: what has come of it, kept from call to call, and written by one process at a time."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,11 +80,36 @@ def disk_errors(target: Partial) -> Iterator[None]:
 
 @contextmanager
 def alone(target: Partial) -> Iterator[None]:
-    """Held against every other process. Raises `DownloadFailed`: two at once would write into one file."""
+    """Held against every other process. Raises `DownloadFailed`: two at once would write into one file.
+
+    The lock is a file, which is gone afterwards. It is removed before it is given back: who opened it until then finds
+    that it is no longer there, and takes the one that is.
+    """
     target.path.parent.mkdir(parents=True, exist_ok=True)
-    with target.path.with_name(f"{target.path.name}.lock").open("wb") as lock:
+    path = target.path.with_name(f"{target.path.name}.lock")
+    lock = _locked(path, target)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.close()
+
+
+def _locked(path: Path, target: Partial) -> BinaryIO:
+    while True:
+        lock = path.open("wb")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            lock.close()
             raise DownloadFailed(f"{target.path.name}: another process is fetching it") from None
-        yield
+        if _lies_at(path, lock):
+            return lock
+        lock.close()
+
+
+def _lies_at(path: Path, file: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False

@@ -6,6 +6,8 @@ import os
 import sys
 from asyncio.subprocess import PIPE, create_subprocess_exec
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -15,7 +17,7 @@ from yarl import URL
 from pipeline.gpu.models.specs import OfficialWeights
 from pipeline.model_settings import ModelSettings
 from pipeline.tools.download import RESUMES, download, open_session
-from pipeline.tools.partial_file import DownloadFailed, Partial, partial
+from pipeline.tools.partial_file import DownloadFailed, Partial, alone, partial
 from tests.support.hostile_http import Script, answer, drip, hostile_server, raw, redirect, reset, silent
 from tests.support.published import pinned
 
@@ -242,6 +244,35 @@ async def test_file_that_another_process_fetches_is_left_to_it(session: aiohttp.
     with target.path.with_name(f"{target.path.name}.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         assert "another process is fetching it" in await failure(session, target, answer(BODY))
+
+
+async def test_nothing_but_the_file_is_left_when_it_is_there(session: aiohttp.ClientSession, target: Partial) -> None:
+    """Not the lock either, nor after a failure."""
+    await failure(session, target, answer(b"no", status=500))
+    assert not list(target.path.parent.iterdir())
+    await fetch(session, target, answer(BODY))
+    assert [path.name for path in target.path.parent.iterdir()] == [target.path.name]
+
+
+def test_lock_that_is_removed_each_time_is_still_held_by_one_at_a_time(target: Partial) -> None:
+    """Four who want it all the time: each opens what another is about to remove, and two never have it."""
+    inside, seen = [0], [0]
+
+    def often(_: int) -> int:
+        got = 0
+        for _ in range(1000):
+            with suppress(DownloadFailed), alone(target):
+                inside[0] += 1
+                os.sched_yield()
+                seen[0] = max(seen[0], inside[0])
+                got += 1
+                inside[0] -= 1
+        return got
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(often, range(4))) > 0
+    assert seen == [1]
+    assert not list(target.path.parent.iterdir())
 
 
 async def test_partial_that_is_too_long_is_begun_anew(session: aiohttp.ClientSession, target: Partial) -> None:
