@@ -9,26 +9,32 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from pipeline.errors import JobFailed
 from schemas.failures import FailureCode
 
 MAX_SEGMENTS = 10_000
 """Segments of one file; real files have tens, and a walk must end."""
-FILLER = bytes(range(0x15, 0xF5, 7)) * 2
-"""Data that no picture needs: arbitrary, without the byte that begins a marker, and longer than any missing block."""
+MAX_EXIF_SEGMENTS = 16
+"""Of 64 KiB. The decoder copies all that it has for each that follows; one is usual."""
+FILLER = bytes(range(0x15, 0xF5, 7)) * 80
+"""Data that no picture needs: arbitrary, without the byte that begins a marker, and longer than all that is decoded at
+a time, 10 blocks of 64 numbers of up to 32 bits: of what is begun and not ended the decoder shows nothing."""
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _READ_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _PROGRESSIVE = 0xC2
 _SCAN, _END = 0xDA, 0xD9
+_RESTARTS = range(0xD0, 0xD8)
+"""In turn."""
 _IGNORED = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xD9)})
 """Fill bytes, and markers without content."""
 _APPLICATIONS = frozenset({*range(0xE0, 0xF0), 0xFE})
 """Segments of applications, and comments."""
+_EXIF = b"Exif\0\0"
 _UNDERSTOOD = {
     0xE0: re.compile(rb"JFIF.{3}", re.DOTALL),
-    0xE1: re.compile(rb"Exif\0\0|http://ns\.adobe\.com/xap/1\.0/\0"),
+    0xE1: re.compile(_EXIF + rb"|http://ns\.adobe\.com/xap/1\.0/\0"),
     0xE2: re.compile(rb"ICC_PROFILE\0..", re.DOTALL),
     0xEE: re.compile(rb"Adobe.{2}", re.DOTALL),
 }
@@ -65,12 +71,20 @@ def understood(data: bytes) -> bytes:
     """`data` without application segments that say nothing about the picture, and those too short for what they
     announce: the decoder would read more from them, and refuse the file where they do not hold."""
     kept, position = [], 0
-    for segment in _segments(data):
-        code = segment.code
-        if code in _APPLICATIONS and not _UNDERSTOOD.get(code, _NOTHING).match(data, segment.start, segment.stop):
-            kept.append(data[position : segment.start - 4])
-            position = segment.stop
+    for segment in _not_understood(data):
+        kept.append(data[position : segment.start - 4])
+        position = segment.stop
     return b"".join((*kept, data[position:])) if kept else data
+
+
+def _not_understood(data: bytes) -> Iterator[Segment]:
+    exif_segments = 0
+    for segment in _segments(data):
+        if segment.code in _APPLICATIONS:
+            found = _UNDERSTOOD.get(segment.code, _NOTHING).match(data, segment.start, segment.stop)
+            exif_segments += found is not None and found[0] == _EXIF
+            if found is None or exif_segments > MAX_EXIF_SEGMENTS:
+                yield segment
 
 
 def completions(data: bytes) -> tuple[bytes, bytes]:
@@ -89,7 +103,15 @@ def completions(data: bytes) -> tuple[bytes, bytes]:
         data, end = data.rstrip(b"\xff"), bytes((0xFF, _END))
     borders = [0, *(min(scan.stop, len(data)) for scan in scans), len(data)]
     pieces = [data[start:stop] for start, stop in pairwise(borders)]
-    return data + end, FILLER.join(pieces) + end
+    fillers = [*(_filler(data, scan) for scan in scans), end]
+    return data + end, b"".join(chain.from_iterable(zip(pieces, fillers, strict=True)))
+
+
+def _filler(data: bytes, scan: Segment) -> bytes:
+    """Behind the data of `scan`: the rest of an interval between restarts, and the one that would follow."""
+    last, code = max((data.rfind(bytes((0xFF, code)), scan.start, scan.stop), code) for code in _RESTARTS)
+    following = _RESTARTS[0] if last < 0 else _RESTARTS[(code + 1) % len(_RESTARTS)]
+    return FILLER + bytes((0xFF, following)) + FILLER
 
 
 def _holds_everything(data: bytes, segments: list[Segment], scans: list[Segment]) -> bool:

@@ -1,5 +1,9 @@
 """JPEG: what is missing is noticed, what is merely odd is not refused."""
 
+import re
+import struct
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -40,6 +44,38 @@ def file(request: pytest.FixtureRequest) -> bytes:
 def test_jpeg_cut_and_ended_properly_is_still_truncated(file: bytes, part: float) -> None:
     """An end marker after half a picture does not make the other half; decoders fill it with grey."""
     assert code_of(file[: int(len(file) * part)] + END) is FailureCode.IMAGE_TRUNCATED
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("width", "height"), [(65, 48), (64, 49), (200, 200), (1000, 800)])
+def test_jpeg_that_announces_more_than_its_data_hold_is_truncated(kind: str, width: int, height: int) -> None:
+    """Whole blocks are missing, and none is begun."""
+    data = saved(photo(48, 64), "jpeg", **KINDS[kind])
+    frame = next(match.start() for match in re.finditer(b"\xff[\xc0-\xc2]", data))
+    larger = data[: frame + 5] + struct.pack(">HH", height, width) + data[frame + 9 :]
+
+    assert code_of(larger) is FailureCode.IMAGE_TRUNCATED
+
+
+@pytest.mark.parametrize("rows", [1, 5, 9])
+def test_jpeg_cut_between_two_restarts_is_truncated(rows: int) -> None:
+    """All that is there is whole."""
+    data = saved(photo(200, 300), "jpeg", quality=90, restart_marker_rows=1)
+    cut = [match.start() for match in re.finditer(b"\xff[\xd0-\xd7]", data)][rows]
+
+    assert code_of(data[:cut] + END) is FailureCode.IMAGE_TRUNCATED
+
+
+def test_jpeg_of_many_exif_segments_is_read_in_no_time() -> None:
+    """The decoder joins them to one block, which it copies for each."""
+    data = saved(photo(), "jpeg")
+    segment = b"\xff\xe1\xff\xffExif\0\0" + bytes(65_527)
+
+    began = time.process_time()
+    result = decoded(data[:2] + segment * 900 + data[2:])
+
+    assert np.array_equal(result.raster.pixels, decoded(data).raster.pixels)
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("options", [{}, {"subsampling": 0}])
