@@ -24,7 +24,6 @@ def test_page_says_how_long_topics_and_rows_are_kept() -> None:
     assert f"dead letters {KEPT['p.dead-letters']} days" in TEXT
     assert f"`UPSCALE_WEBHOOK__KEEP_SECONDS` ({webhook.keep_seconds / 86_400:.0f} days)" in TEXT
     assert f"`UPSCALE_WEBHOOK__KEEP_JOBS_SECONDS` ({webhook.keep_jobs_seconds / 86_400:.0f} days)" in TEXT
-    assert f"`UPSCALE_WEBHOOK__RESULT_URL_SECONDS` ({webhook.result_url_seconds / 86_400:.0f} days)" in TEXT
 
 
 def test_rules_for_the_bucket_name_all_that_lies_in_it() -> None:
