@@ -17,6 +17,7 @@ from pipeline.storage.sources import SourcePolicy, parse
 from pipeline.telemetry.stage import Timings
 from schemas import codec
 from schemas.events import UpscaleRequested
+from schemas.failures import FailureCode
 from schemas.topics import Lane
 
 log = structlog.get_logger()
