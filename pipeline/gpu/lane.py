@@ -108,6 +108,9 @@ class DeviceLane:
         except JobFailed:
             raise
         except Exception as error:
+            if not _of_device(error) and selftest.computes(self.profile.device):
+                log.exception("launch_failed", device=self.profile.name)
+                raise JobFailed(FailureCode.INTERNAL, "the network could not compute what it was given") from error
             # After a CUDA fault every later call fails or, worse, gives garbage. There is no safe way on.
             log.exception("device_failed", device=self.profile.name)
             self._closed_because = "the device stopped working"
@@ -146,6 +149,11 @@ def _count(name: str, batch: TileBatch, seconds: float) -> None:
     metrics.BATCH_TILES.labels(name).observe(len(batch.tiles))
     metrics.BATCH_JOBS.labels(name).observe(batch.jobs)
     metrics.TILES.labels(name).inc(len(batch.tiles))
+
+
+def _of_device(error: Exception) -> bool:
+    """torch's type for what a driver reports, and our own for a device that computes the wrong thing."""
+    return isinstance(error, torch.AcceleratorError | selftest.WrongAnswer)
 
 
 def _reclaim(profile: DeviceProfile) -> None:

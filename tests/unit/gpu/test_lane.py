@@ -164,7 +164,7 @@ async def test_lane_fails_only_the_job_whose_model_cannot_be_loaded() -> None:
 @pytest.mark.fault
 async def test_lane_crash_fails_every_waiter() -> None:
     """A device error fails the launch under way, all that wait behind it and all that come later, and says so."""
-    gate = Gate(then=raising(RuntimeError("CUDA error: an illegal memory access was encountered")))
+    gate = Gate(then=raising(torch.AcceleratorError("CUDA error: an illegal memory access was encountered")))
 
     async with lane_with(gate) as lane:
         calls = [asyncio.create_task(lane.run(batch_of(flat_tile(value)))) for value in range(4)]
@@ -177,6 +177,35 @@ async def test_lane_crash_fails_every_waiter() -> None:
             await lane.run(batch_of(flat_tile(9)))
 
     assert gate.launches == 1
+
+
+@pytest.mark.fault
+async def test_lane_lives_on_after_a_network_that_fails_on_a_sound_device() -> None:
+    """A network that cannot compute a picture fails the jobs of its launch, and costs nobody else a worker."""
+    networks = {NAME: repeating, "other": raising(IndexError("index 3 is out of range"))}
+
+    async with DeviceLane(cpu_profile(), lambda key: tiny_model(networks[key])) as lane:
+        with pytest.raises(JobFailed, match="the network could not compute") as caught:
+            await lane.run(replace(batch_of(flat_tile(1)), key=BatchKey("other", 8, 8)))
+        assert len(await lane.run(batch_of(flat_tile(1)))) == 1
+        assert not lane.closed
+
+    assert caught.value.code is FailureCode.INTERNAL
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("sums", [lambda *_: torch.zeros(1), raising(RuntimeError("cuDNN error"))])
+async def test_lane_does_not_blame_the_network_on_a_device_that_computes_no_more(
+    sums: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the launch died of: a device that gives a wrong sum or none makes no more pictures."""
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *_: sums(torch.zeros(1)))
+    async with lane_with(raising(IndexError("index 3 is out of range"))) as lane:
+        with pytest.raises(JobFailed) as caught:
+            await lane.run(batch_of(flat_tile(1)))
+        assert lane.closed
+
+    assert caught.value.code is FailureCode.DEVICE_FAILED
 
 
 @pytest.mark.fault
