@@ -18,8 +18,16 @@ from schemas.failures import FailureCode
 Answer = TypeVar("Answer")
 Launch = Callable[[Sequence[TilePixels]], list[TilePixels]]
 
-_OUT_OF_MEMORY_TEXTS = ("can't allocate memory", "out of memory", "CUDNN_STATUS_ALLOC_FAILED")
-"""torch has a type for CUDA only; the CPU's allocator, MPS and cuDNN raise a bare RuntimeError."""
+_OUT_OF_MEMORY_TEXTS = (
+    "can't allocate memory",  # the CPU's allocator
+    "out of memory",  # CUDA's driver and MPS
+    "Invalid buffer size",  # MPS, of one buffer larger than it ever gives: pytorch/pytorch#141909
+    "CUDNN_STATUS_ALLOC_FAILED",  # cuDNN before 9
+    "ALLOCATION_FAILED",  # cuDNN from 9 on: CUDNN_STATUS_INTERNAL_ERROR_{HOST,DEVICE}_ALLOCATION_FAILED
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "unable to find an engine",  # torch, when there is no workspace for any of cuDNN's ways: Nerogar/OneTrainer#274
+)
+"""torch has a type for its own allocator on CUDA only; all else is a bare RuntimeError that says so."""
 
 WORTHWHILE = 0.75
 """A side is cut when its parts are at most this long: below, context is most of what would be computed."""
