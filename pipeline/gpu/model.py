@@ -14,7 +14,7 @@ from pipeline.gpu.models.catalog import MODELS, Catalogue
 from pipeline.gpu.models.ncnn import DamagedModel
 from pipeline.gpu.models.specs import DetectedShape, ModelSpec, Precision
 from pipeline.gpu.models.variant import Variant
-from pipeline.gpu.networks.detected import detected_network
+from pipeline.gpu.networks.detected import detected_network, try_out
 from pipeline.gpu.networks.dtypes import DTYPES
 from pipeline.gpu.networks.unsupported import UnsupportedNetwork
 from pipeline.gpu.networks.upscalers import Network, fast_network
@@ -102,6 +102,8 @@ def _detected(spec: ModelSpec, found: weights.Weights, profile: DeviceProfile) -
     """Another network, of which all forms share their parameters."""
     network = detected_network(spec, found.tensors, profile.device)
     precision = network.precision(profile.precision_for(spec.precisions))
+    # Some raise only in 16 bits, or at another size than they were trained on.
+    try_out(spec, network, precision, (profile.sides[0], profile.sides[:2][-1]))
     exact = network.at("fp32")
     fast = exact if precision == "fp32" else network.at(precision)
     return LoadedModel(spec, found.sha256, fast, lambda: exact, precision, _bytes(found.tensors, "fp32"))

@@ -34,6 +34,15 @@ def constant(value: float) -> Network:
     return lambda pixels: torch.full_like(repeating(pixels), value)
 
 
+def raising(error: Exception) -> Callable[..., Tensor]:
+    """A network that fails so."""
+
+    def network(*_: object) -> Tensor:
+        raise error
+
+    return network
+
+
 def tiny_model(network: Network = repeating, exact: Network = repeating) -> LoadedModel:
     """A model of the catalog with another network inside."""
     return LoadedModel(catalog.find(NAME), "0" * 64, network, lambda: exact)

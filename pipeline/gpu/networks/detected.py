@@ -1,7 +1,7 @@
 """The only door to spandrel: networks whose architecture is found out from their parameters, behind our one seam.
 
-What the parameters say is never taken at its word: a network is tried on a small picture before it counts as loaded,
-so that one that cannot run ends as that model's failure and not, in its first launch, as that of the device.
+What the parameters say is never taken at its word: a network is tried on small pictures before it counts as loaded, so
+that one that cannot run ends as that model's failure and not, in its first launch, as that of a job.
 """
 
 import math
@@ -19,6 +19,7 @@ from pipeline.gpu.models.specs import ModelSpec, Precision
 from pipeline.gpu.networks.dtypes import DTYPES
 from pipeline.gpu.networks.unsupported import UnsupportedNetwork
 from pipeline.gpu.networks.upscalers import Network, as_cells
+from pipeline.gpu.shrink import is_out_of_memory
 
 with warnings.catch_warnings():
     # torch says once in a process that some networks call meshgrid in the old way. Said here, at import: the warning
@@ -64,12 +65,12 @@ class DetectedNetwork:
 
 
 def detected_network(spec: ModelSpec, tensors: Mapping[str, Tensor], device: str) -> DetectedNetwork:
-    """The network these parameters are of. Raises `UnsupportedNetwork`, and out-of-memory errors as they come."""
+    """The network these parameters are of, tried in float32. Raises what `try_out` raises."""
     descriptor = _described(tensors)
     _check(spec, descriptor)
     descriptor.to(torch.device(device)).eval().model.requires_grad_(requires_grad=False)
     network = DetectedNetwork(descriptor, device, _turn(descriptor.architecture.id))
-    _try(spec, network)
+    try_out(spec, network, "fp32", (1, 1))
     return network
 
 
@@ -81,9 +82,9 @@ def _described(tensors: Mapping[str, Tensor]) -> ImageModelDescriptor[nn.Module]
     try:
         # Detection renames keys in place.
         descriptor = ModelLoader().load_from_state_dict(dict(tensors))
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:
+        if _of_device(error):
+            raise
         raise UnsupportedNetwork(f"no architecture fits its parameters: {type(error).__name__}") from error
     if not isinstance(descriptor, ImageModelDescriptor):
         raise UnsupportedNetwork(f"{descriptor.architecture.name} takes more than a picture")
@@ -101,17 +102,27 @@ def _check(spec: ModelSpec, descriptor: ImageModelDescriptor[nn.Module]) -> None
         raise UnsupportedNetwork(f"{kind} network of scale {descriptor.scale}: must be {spec.scale} as its entry says")
 
 
-def _try(spec: ModelSpec, network: DetectedNetwork) -> None:
-    needs = network.descriptor.size_requirements
+def try_out(spec: ModelSpec, network: DetectedNetwork, precision: Precision, size: tuple[int, int]) -> None:
+    """Compute a picture of this height and width, each rounded up to what the network takes.
+
+    Raises `UnsupportedNetwork` when that fails or gives another shape, and errors of the device as they come.
+    """
+    needs, kind = network.descriptor.size_requirements, network.descriptor.architecture.name
     multiple = math.lcm(max(needs.multiple_of, 1), spec.multiple)
-    side = multiple * math.ceil(max(needs.minimum, multiple) / multiple)
-    expected = (1, side, spec.scale, side, spec.scale, CHANNELS)
+    height, width = (multiple * math.ceil(max(side, needs.minimum, 1) / multiple) for side in size)
+    pixels = torch.full((1, CHANNELS, height, width), 0.5, device=network.device)
     try:
         with torch.inference_mode():
-            found = tuple(network.at("fp32")(torch.full((1, CHANNELS, side, side), 0.5, device=network.device)).shape)
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
+            found = tuple(network.at(precision)(pixels).shape)
     except Exception as error:
-        raise UnsupportedNetwork(f"{network.descriptor.architecture.name} network cannot be run: {error}") from error
+        if _of_device(error):
+            raise
+        raise UnsupportedNetwork(f"{kind} network cannot be run: {error}") from error
+    expected = (1, height, spec.scale, width, spec.scale, CHANNELS)
     if found != expected:
-        raise UnsupportedNetwork(f"{network.descriptor.architecture.name} network answers in {found}, not {expected}")
+        raise UnsupportedNetwork(f"{kind} network answers in {found}, not {expected}")
+
+
+def _of_device(error: Exception) -> bool:
+    """Whether it says nothing about the network: the memory is short, or the device has failed."""
+    return isinstance(error, torch.AcceleratorError) or is_out_of_memory(error)

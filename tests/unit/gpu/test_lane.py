@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +23,7 @@ from tests.support.networks import (
     constant,
     cpu_profile,
     flat_tile,
+    raising,
     repeating,
     tiny_load,
     tiny_model,
@@ -47,13 +47,6 @@ class Gate:
 
     async def reached(self) -> None:
         assert await asyncio.to_thread(self.entered.wait, 30)
-
-
-def raising(error: Exception) -> Callable[[torch.Tensor], torch.Tensor]:
-    def network(pixels: torch.Tensor) -> torch.Tensor:
-        raise error
-
-    return network
 
 
 def lane_with(network: Network) -> DeviceLane:

@@ -18,13 +18,13 @@ from pipeline.errors import JobFailed
 from pipeline.gpu.infer import infer
 from pipeline.gpu.model import load_spec
 from pipeline.gpu.models.specs import ModelSpec
-from pipeline.gpu.networks.detected import DetectedNetwork, _turn, detected_network
+from pipeline.gpu.networks.detected import DetectedNetwork, _turn, detected_network, try_out
 from pipeline.gpu.networks.unsupported import UnsupportedNetwork
 from pipeline.gpu.networks.upscalers import Network
 from schemas.failures import FailureCode
 from tests.support import drawn
 from tests.support.images import make_pixels
-from tests.support.networks import cpu_profile
+from tests.support.networks import cpu_profile, raising
 
 SMALL = drawn.SWINIR_SMALL
 
@@ -99,9 +99,44 @@ def test_forms_share_their_parameters(tmp_path: Path) -> None:
 def test_network_that_cannot_be_served_is_refused_with_what_it_is(
     tensors: dict[str, Tensor], spec: ModelSpec, why: str
 ) -> None:
-    """Before it is launched: there its failure would count as the device's."""
+    """Before it is launched: there its failure would be that of a job."""
     with pytest.raises(UnsupportedNetwork, match=why):
         detected_network(spec, tensors, "cpu")
+
+
+FAULTS: list[Exception] = [
+    torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
+    torch.OutOfMemoryError("CUDA out of memory."),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_failure_of_the_device_is_not_the_networks(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal is for good: a network that met a short or broken device must be tried again."""
+    network = detected_network(SMALL, drawn.drawn(SMALL), "cpu")
+    monkeypatch.setattr(ImageModelDescriptor, "__call__", raising(fault))
+
+    with pytest.raises(type(fault)) as caught:
+        try_out(SMALL, network, "fp32", (8, 8))
+
+    assert caught.value is fault
+
+
+def test_network_is_tried_as_it_will_be_launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32, and in its own precision at a window that is not square."""
+    tried: list[tuple[bool, int, int]] = []
+    ask = ImageModelDescriptor.__call__
+
+    def noting(descriptor: ImageModelDescriptor[Any], pixels: Tensor) -> Tensor:
+        tried.append((torch.is_autocast_enabled("cpu"), *pixels.shape[2:]))
+        return ask(descriptor, pixels)
+
+    monkeypatch.setattr(ImageModelDescriptor, "__call__", noting)
+    spec = drawn.installed(SMALL, tmp_path)
+    load_spec(spec, None, replace(cpu_profile(), precision="bf16", sides=(16, 24, 64)), tmp_path)
+
+    assert tried == [(False, 16, 16), (True, 16, 24)]
 
 
 def test_refusal_reaches_the_caller_as_the_models(tmp_path: Path) -> None:
