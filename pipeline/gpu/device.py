@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from pipeline.gpu.kernels import Capability, has_kernels
 from pipeline.gpu.memory import machine_bytes
 from pipeline.gpu.models.specs import Precision
 from pipeline.settings import DeviceSettings, InvalidSettings
@@ -47,6 +48,9 @@ class Facts:
     """Name of the first CUDA device; None when there is none."""
     cuda_bytes: int = 0
     cuda_bf16: bool = False
+    cuda_capability: Capability = (0, 0)
+    cuda_kernels: tuple[str, ...] = ()
+    """What this torch was built for; empty where that is not known."""
     mps: bool = False
     memory_bytes: int = UNKNOWN_GPU_BYTES
     """Memory that this process may have on the machine."""
@@ -98,6 +102,8 @@ def probe() -> Facts:
         cuda_name=properties.name if properties else None,
         cuda_bytes=properties.total_memory if properties else 0,
         cuda_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
+        cuda_capability=(properties.major, properties.minor) if properties else (0, 0),
+        cuda_kernels=tuple(torch.cuda.get_arch_list()),
         mps=torch.backends.mps.is_available(),
         memory_bytes=machine_bytes(),
     )
@@ -138,11 +144,14 @@ def alone(profile: DeviceProfile) -> DeviceProfile:
 def _device(settings: DeviceSettings, facts: Facts) -> Kind:
     there: dict[Kind, bool] = {"cuda": facts.cuda_name is not None, "mps": facts.mps, "cpu": True}
     present = [kind for kind, found in there.items() if found]
-    if settings.device == "auto":
-        return present[0]
-    if settings.device not in present:
-        raise _invalid("device", f"must be auto or one of {', '.join(present)} on this machine", settings.device)
-    return settings.device
+    device = present[0] if settings.device == "auto" else settings.device
+    if device not in present:
+        raise _invalid("device", f"must be auto or one of {', '.join(present)} on this machine", device)
+    if device == "cuda" and not has_kernels(facts.cuda_capability, facts.cuda_kernels):
+        card = f"{facts.cuda_name} (sm_{facts.cuda_capability[0]}{facts.cuda_capability[1]})"
+        rule = f"must be cpu with {card}, for which this torch has no kernels: it has {', '.join(facts.cuda_kernels)}"
+        raise _invalid("device", rule, settings.device)
+    return device
 
 
 def _precision(settings: DeviceSettings, device: Kind, facts: Facts) -> Precision:
@@ -151,6 +160,8 @@ def _precision(settings: DeviceSettings, device: Kind, facts: Facts) -> Precisio
         return _best_precision(device, facts)
     if device == "cpu" and asked == "fp16":
         raise _invalid("precision", "must be auto, fp32 or bf16 on a CPU, where fp16 is many times slower", asked)
+    if device == "cuda" and asked == "bf16" and not facts.cuda_bf16:
+        raise _invalid("precision", f"must be auto, fp32 or fp16 on {facts.cuda_name}, which does not know bf16", asked)
     return asked
 
 

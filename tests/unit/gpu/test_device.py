@@ -59,10 +59,29 @@ def test_explicit_settings_win() -> None:
     assert profile.sides == (*(side for side in CPU_SIDES if side < 100), 100)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_gpu_may_run_any_precision(precision: Precision) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_a_gpu_may_run_any_precision_that_it_has(precision: Precision) -> None:
     """A precision that was asked for is taken as it is."""
-    assert choose(DeviceSettings(precision=precision), OLD_GPU).precision == precision
+    assert choose(DeviceSettings(precision=precision), NEW_GPU).precision == precision
+
+
+def test_bf16_is_refused_on_a_card_without_it() -> None:
+    """The card would emulate it, or fail in the middle of a job."""
+    with pytest.raises(InvalidSettings, match=r"^UPSCALE_DEVICE__PRECISION: .*fp32 or fp16 on Old.*got 'bf16'$"):
+        choose(DeviceSettings(precision="bf16"), OLD_GPU)
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_card_without_kernels_is_refused_by_its_name(device: Literal["auto", "cuda"]) -> None:
+    """Its first launch would end the worker, and so after each restart; on the CPU nobody would know of the card."""
+    old = replace(OLD_GPU, cuda_capability=(7, 0), cuda_kernels=("sm_75", "sm_80"))
+
+    with pytest.raises(
+        InvalidSettings, match=rf"^UPSCALE_DEVICE__DEVICE: .*Old \(sm_70\).*sm_75, sm_80, got '{device}'$"
+    ):
+        choose(DeviceSettings(device=device), old)
+    assert choose(DeviceSettings(device="cpu"), old).device == "cpu"
+    assert choose(DeviceSettings(device=device), replace(old, cuda_capability=(7, 5))).device == "cuda"
 
 
 def test_a_gpu_has_a_handful_of_window_sides() -> None:
@@ -137,6 +156,7 @@ def test_probe_tells_what_torch_has() -> None:
 
     assert facts.threads == torch.get_num_threads()
     assert (facts.cuda_name is not None) == torch.cuda.is_available()
+    assert facts.cuda_kernels == tuple(torch.cuda.get_arch_list())
 
 
 def test_probe_counts_a_probe_that_torch_dropped_as_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
