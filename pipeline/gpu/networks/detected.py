@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pipeline.gpu.models.specs import ModelSpec, Precision
 from pipeline.gpu.networks.dtypes import DTYPES
+from pipeline.gpu.networks.shared_masks import share_masks
 from pipeline.gpu.networks.unsupported import UnsupportedNetwork
 from pipeline.gpu.networks.upscalers import Network, as_cells
 from pipeline.gpu.shrink import is_out_of_memory
@@ -69,6 +70,8 @@ def detected_network(spec: ModelSpec, tensors: Mapping[str, Tensor], device: str
     descriptor = _described(tensors)
     _check(spec, descriptor)
     descriptor.to(torch.device(device)).eval().model.requires_grad_(requires_grad=False)
+    if descriptor.architecture.id == "SwinIR":
+        share_masks(descriptor.model, device)
     network = DetectedNetwork(descriptor, device, _turn(descriptor.architecture.id))
     try_out(spec, network, "fp32", (1, 1))
     return network

@@ -12,6 +12,7 @@ import pytest
 import torch
 from spandrel import ImageModelDescriptor
 from spandrel.architectures.ESRGAN import ESRGAN
+from spandrel.architectures.SwinIR.__arch.SwinIR import SwinTransformerBlock
 from torch import Tensor
 
 from pipeline.errors import JobFailed
@@ -64,6 +65,36 @@ def test_sixteen_bit_form_answers_at_any_size_in_float32() -> None:
     assert low.dtype == torch.float32
     assert not torch.equal(low, exact)
     torch.testing.assert_close(low, exact, rtol=0, atol=0.05)
+
+
+@torch.inference_mode()
+def test_swinir_answers_as_spandrels_own_to_the_last_bit() -> None:
+    """At whatever size: blocks share their masks, and masks that were let go are made again."""
+    tensors = drawn.drawn(SMALL)
+    theirs = drawn.network(SMALL).eval()
+    theirs.load_state_dict(tensors)
+    ours = detected_network(SMALL, tensors, "cpu").descriptor.model
+
+    for size in [(24, 16), (16, 24), (40, 16), (24, 16), (64, 64)]:
+        pixels = torch.rand(1, 3, *size)
+        assert torch.equal(ours(pixels), theirs(pixels))
+
+
+@torch.inference_mode()
+def test_blocks_of_a_swinir_share_two_masks_for_each_of_few_sizes() -> None:
+    """The size that was not used for longest loses its own, so that they never fill the device."""
+    network = detected_network(SMALL, drawn.drawn(SMALL), "cpu")
+    blocks = [module for module in network.descriptor.model.modules() if isinstance(module, SwinTransformerBlock)]
+
+    first = [block.calculate_mask((24, 16)) for block in blocks]
+    again = [block.calculate_mask((24, 16)) for block in blocks]
+    assert {id(mask) for mask in first} == {id(mask) for mask in again}
+    assert len({id(mask) for mask in first}) == 2
+
+    for block in blocks:
+        for other in ((16, 24), (32, 32)):
+            block.calculate_mask(other)
+    assert blocks[0].calculate_mask((24, 16)) is not first[0]
 
 
 def test_detected_network_has_the_precisions_that_it_and_its_entry_allow(tmp_path: Path) -> None:
