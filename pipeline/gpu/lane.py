@@ -43,7 +43,8 @@ class DeviceLane:
         self.profile = profile
         self.failed = asyncio.Event()
         """Set when the device is dead. Nothing revives it: the process should drain and exit non-zero."""
-        self._models = Residents(load, profile.model_bytes, partial(_reclaim, profile))
+        self._reclaim = partial(_reclaim, profile)
+        self._models = Residents(load, profile.model_bytes, self._reclaim)
         self._closed_because: str | None = None
         self._threads = ThreadPoolExecutor(profile.launches, "device", partial(_own_device, profile))
 
@@ -131,7 +132,7 @@ class DeviceLane:
 
     def _found(self, key: str, pixels: Pixels) -> tuple[Face, ...]:
         with self._models.using(key) as model:
-            found = attempt(lambda: find_faces(model, pixels, self.profile.device))
+            found = attempt(lambda: find_faces(model, pixels, self.profile.device), self._reclaim)
         if found is None:
             raise out_of_memory(pixels.shape[0], pixels.shape[1])
         return found
@@ -139,7 +140,8 @@ class DeviceLane:
     def _launch(self, batch: TileBatch) -> list[TilePixels]:
         with self._models.using(batch.key.model) as model:
             started = perf_counter()
-            tiles = within_memory(lambda part: infer(model, part, self.profile.device), batch.tiles, model.spec)
+            launch = partial(infer, model, device=self.profile.device)
+            tiles = within_memory(launch, batch.tiles, model.spec, self._reclaim)
             _count(model.spec.name, batch, perf_counter() - started)
             return tiles
 

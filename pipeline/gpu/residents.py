@@ -8,6 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from time import perf_counter
 
@@ -15,7 +16,7 @@ import structlog
 
 from pipeline.errors import JobFailed
 from pipeline.gpu.model import LoadedModel, ModelFacts
-from pipeline.gpu.shrink import is_out_of_memory
+from pipeline.gpu.shrink import Reclaim, attempt
 from pipeline.telemetry import metrics
 from schemas.failures import FailureCode
 
@@ -55,11 +56,11 @@ def leaving(held: Iterable[Held], budget_bytes: int, *, keep: int = 1) -> tuple[
 class Residents:
     """Loaded models by their keys. Any thread may ask; a model is loaded by one of them while others compute."""
 
-    def __init__(self, load: Callable[[str], LoadedModel], budget_bytes: int, reclaim: Callable[[], None]) -> None:
+    def __init__(self, load: Callable[[str], LoadedModel], budget_bytes: int, reclaim: Reclaim) -> None:
         self._load = load
         self._budget_bytes = budget_bytes
         self._reclaim = reclaim
-        """Called after models have left, to give their memory back to the device."""
+        """Called after models have left, and when one does not fit."""
         self._here: OrderedDict[str, _Resident] = OrderedDict()
         """The one used last comes last."""
         self._facts: dict[str, ModelFacts] = {}
@@ -123,10 +124,7 @@ class Residents:
 
     def _read(self, key: str) -> LoadedModel:
         started = perf_counter()
-        model = self._attempt(key)
-        if model is None:
-            self._make_room(0, keep=0)
-            model = self._attempt(key)
+        model = attempt(partial(self._load, key), partial(self._make_room_for, key))
         if model is None:
             raise JobFailed(
                 FailureCode.DEVICE_OUT_OF_MEMORY, f"the device has not enough memory left for the model {key!r}"
@@ -134,15 +132,11 @@ class Residents:
         metrics.MODEL_LOAD_SECONDS.labels(model.spec.name).observe(perf_counter() - started)
         return model
 
-    def _attempt(self, key: str) -> LoadedModel | None:
-        """None when out of memory. The exception ends here, and with it its frames' hold on what was loaded so far."""
-        try:
-            return self._load(key)
-        except Exception as error:
-            if is_out_of_memory(error):
-                log.warning("out_of_memory", model=key)
-                return None
-            raise
+    def _make_room_for(self, key: str) -> None:
+        log.warning("out_of_memory", model=key)
+        self._make_room(0, keep=0)
+        # Also when nobody could leave: what launches have left behind is worth as much.
+        self._reclaim()
 
     def _make_room(self, budget_bytes: int, *, keep: int = 1) -> None:
         with self._changing:

@@ -1,4 +1,4 @@
-"""Out of device memory: halve the batch, then quarter the tile, then give the job up."""
+"""Out of device memory: have unused memory given back, then halve the batch, quarter the tile, and give the job up."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ from schemas.failures import FailureCode
 
 Answer = TypeVar("Answer")
 Launch = Callable[[Sequence[TilePixels]], list[TilePixels]]
+Reclaim = Callable[[], None]
+"""Gives back what the device holds and nobody uses."""
 
 _OUT_OF_MEMORY_TEXTS = (
     "can't allocate memory",  # the CPU's allocator
@@ -45,26 +47,43 @@ class Part:
     core_stop: int
 
 
-def within_memory(launch: Launch, tiles: Sequence[TilePixels], spec: ModelSpec) -> list[TilePixels]:
+def within_memory(launch: Launch, tiles: Sequence[TilePixels], spec: ModelSpec, reclaim: Reclaim) -> list[TilePixels]:
     """`launch(tiles)`, in smaller pieces when memory does not suffice for it at once.
 
     A quartered tile keeps the model's context at its inner cuts. Raises `JobFailed(DEVICE_OUT_OF_MEMORY)` when a tile
     cannot be cut further.
     """
-    result = attempt(lambda: launch(tiles))
+
+    def make_room() -> None:
+        metrics.OUT_OF_MEMORY.inc()
+        height, width = tiles[0].shape[:2]
+        log.warning("out_of_memory", model=spec.name, tiles=len(tiles), height=height, width=width)
+        reclaim()
+
+    result = attempt(lambda: launch(tiles), make_room)
     if result is not None:
         return result
-    metrics.OUT_OF_MEMORY.inc()
-    log.warning("out_of_memory", model=spec.name, tiles=len(tiles), height=tiles[0].shape[0], width=tiles[0].shape[1])
-    torch.cuda.empty_cache()
     if len(tiles) > 1:
-        middle = len(tiles) // 2
-        return within_memory(launch, tiles[:middle], spec) + within_memory(launch, tiles[middle:], spec)
-    return [_in_parts(launch, tiles[0], spec)]
+        both = tiles[: len(tiles) // 2], tiles[len(tiles) // 2 :]
+        return [tile for half in both for tile in within_memory(launch, half, spec, reclaim)]
+    return [_in_parts(lambda part: within_memory(launch, [part], spec, reclaim)[0], tiles[0], spec)]
 
 
-def attempt(work: Callable[[], Answer]) -> Answer | None:
-    """None when out of memory. The exception ends here, and with it its frames' hold on the failed launch's tensors."""
+def attempt(work: Callable[[], Answer], make_room: Reclaim) -> Answer | None:
+    """`work()`; when out of memory once more after `make_room()`, and None when it is then too.
+
+    torch gives back what it keeps for itself before it raises, but not what the failed work held until then, and not
+    for the sake of cuDNN and cuBLAS, which have memory of their own.
+    """
+    answer = _tried(work)
+    if answer is None:
+        make_room()
+        answer = _tried(work)
+    return answer
+
+
+def _tried(work: Callable[[], Answer]) -> Answer | None:
+    """None when out of memory. The exception ends here, and with it its frames' hold on what the work had so far."""
     try:
         return work()
     except Exception as error:
@@ -89,7 +108,7 @@ def out_of_memory(height: int, width: int) -> JobFailed:
     )
 
 
-def _in_parts(launch: Launch, tile: TilePixels, spec: ModelSpec) -> TilePixels:
+def _in_parts(launch: Callable[[TilePixels], TilePixels], tile: TilePixels, spec: ModelSpec) -> TilePixels:
     height, width, channels = tile.shape
     parts = list(product(halves(height, spec.pad, spec.multiple), halves(width, spec.pad, spec.multiple)))
     # Half a face is none: a crop of one is computed whole or not at all.
@@ -99,7 +118,7 @@ def _in_parts(launch: Launch, tile: TilePixels, spec: ModelSpec) -> TilePixels:
     whole = np.empty((height * scale, width * scale, channels), tile.dtype)
     for rows, columns in parts:
         piece = tile[rows.start : rows.stop, columns.start : columns.stop]
-        upscaled = within_memory(launch, [piece], spec)[0]
+        upscaled = launch(piece)
         whole[_kept(rows, scale), _kept(columns, scale)] = upscaled[_core(rows, scale), _core(columns, scale)]
     return whole
 

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 
+import structlog
+
 from pipeline.batching.batch import Batcher
 from pipeline.errors import JobFailed
 from pipeline.gpu.lane import DeviceLane
@@ -20,6 +22,8 @@ from pipeline.worker.budget import Budget
 from pipeline.worker.decoder import DecoderPool
 from pipeline.worker.rooms import Rooms, launch
 from schemas.options import DEFAULT_MODEL
+
+log = structlog.get_logger()
 
 PIXEL_THREADS = 2
 """For cutting, putting together and encoding; numpy and the encoders let go of the interpreter meanwhile."""
@@ -68,11 +72,15 @@ def _decoders(image: ImageSettings) -> DecoderPool:
 
 
 async def tested(lane: DeviceLane) -> bool:
-    """Whether the device computes what it should. Raises `JobFailed` when there is nothing to try it with."""
+    """Whether the device computes what it should, and has the memory for it.
+
+    Raises `JobFailed` when there is nothing to try it with, which no new start changes.
+    """
     try:
         await lane.self_test(find(DEFAULT_MODEL).name)
-    except JobFailed:
-        if not lane.closed:
+    except JobFailed as error:
+        if not error.kind.retryable:
             raise
+        log.critical("self_test_failed", code=error.code, reason=error.message)
         return False
     return True

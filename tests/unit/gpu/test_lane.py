@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from pipeline.batching.work import BatchKey
 from pipeline.errors import JobFailed
+from pipeline.gpu import lane as lane_module
 from pipeline.gpu import selftest
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel
@@ -134,6 +135,20 @@ async def test_lane_halves_a_batch_that_does_not_fit() -> None:
         assert not lane.failed.is_set()
 
     assert [int(result[0, 0, 0]) for result in results] == [1, 2]
+
+
+async def test_lane_looks_for_faces_again_before_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture is not searched in halves: all that helps is memory that others have left."""
+    answers = iter([torch.OutOfMemoryError("CUDA out of memory."), None])
+
+    def find(*_: object) -> tuple[()]:
+        if error := next(answers):
+            raise error
+        return ()
+
+    monkeypatch.setattr(lane_module, "find_faces", find)
+    async with lane_with(repeating) as lane:
+        assert await lane.find_faces(NAME, flat_tile(1)) == ()
 
 
 async def test_lane_fails_only_the_job_whose_model_cannot_be_loaded() -> None:

@@ -166,6 +166,20 @@ def test_model_that_does_not_fit_takes_the_place_of_all_that_are_idle(shelf: She
     assert shelf.living() == 1
 
 
+def test_model_is_tried_again_when_only_launches_left_memory_behind(shelf: Shelf) -> None:
+    """A worker with one model has none that could leave, and memory all the same."""
+    free: list[bool] = []
+
+    def load(key: str) -> LoadedModel:
+        if not free:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return shelf.load(key)
+
+    used(residents(shelf, 1, load, reclaim=lambda: free.append(True)), "a")
+
+    assert shelf.loads == ["a"]
+
+
 def test_model_that_fits_nowhere_fails_the_job_and_not_the_device(shelf: Shelf) -> None:
     """The failure is one that another worker may do better with."""
 

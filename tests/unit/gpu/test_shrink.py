@@ -38,6 +38,10 @@ class SmallDevice:
             return infer(tiny_model(smoothing), tiles, "cpu")
 
 
+def nothing() -> None:
+    """There is no memory to give back."""
+
+
 OUT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory."),
     MemoryError(),
@@ -54,16 +58,27 @@ OUT_OF_MEMORY = [
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[:12])
 def test_out_of_memory_halves_the_batch(error: Exception) -> None:
-    """Each half is launched again, in order, until it fits; the result is as if it had fitted at once."""
+    """What does not fit twice is halved, in order, until it does; the result is as if it had fitted at once."""
     tiles = [make_pixels(8, 8, pattern=pattern) for pattern in ("noise", "gradient", "checker")]
     device = SmallDevice(pixels=64, error=error)
 
-    results = within_memory(device, tiles, SPEC)
+    results = within_memory(device, tiles, SPEC, nothing)
 
-    assert device.launches == [(3, 8, 8), (1, 8, 8), (2, 8, 8), (1, 8, 8), (1, 8, 8)]
+    assert device.launches == [(3, 8, 8), (3, 8, 8), (1, 8, 8), (2, 8, 8), (2, 8, 8), (1, 8, 8), (1, 8, 8)]
     assert all(
         np.array_equal(result, SmallDevice(64, error)([tile])[0]) for result, tile in zip(results, tiles, strict=True)
     )
+
+
+def test_launch_fits_as_it_is_once_memory_was_given_back() -> None:
+    """What earlier launches have left is in the way of libraries that have memory of their own."""
+    device = SmallDevice(0, RuntimeError("GET was unable to find an engine to execute this computation"))
+
+    def reclaim() -> None:
+        device.pixels = 1000
+
+    assert len(within_memory(device, [make_pixels(8, 8)] * 3, SPEC, reclaim)) == 3
+    assert device.launches == [(3, 8, 8)] * 2
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (41, 23), (40, 4), (3, 40)])
@@ -74,7 +89,7 @@ def test_out_of_memory_quarters_a_single_tile_without_a_seam(shape: tuple[int, i
     whole = SmallDevice(10_000, MemoryError())([tile])[0]
     device = SmallDevice(pixels=shape[0] * shape[1] - 1, error=MemoryError())
 
-    result = within_memory(device, [tile], SPEC)[0]
+    result = within_memory(device, [tile], SPEC, nothing)[0]
 
     assert result.dtype == tile.dtype
     assert np.array_equal(result, whole)
@@ -86,7 +101,7 @@ def test_out_of_memory_fails_the_job_when_nothing_is_left_to_cut() -> None:
     device = SmallDevice(pixels=0, error=MemoryError())
 
     with pytest.raises(JobFailed) as caught:
-        within_memory(device, [make_pixels(40, 40)], SPEC)
+        within_memory(device, [make_pixels(40, 40)], SPEC, nothing)
 
     assert caught.value.code is FailureCode.DEVICE_OUT_OF_MEMORY
     assert caught.value.details["width"] == 9
@@ -97,7 +112,7 @@ def test_another_error_passes_through() -> None:
     device = SmallDevice(pixels=0, error=RuntimeError("CUDA error: an illegal memory access was encountered"))
 
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        within_memory(device, [make_pixels(8, 8)], SPEC)
+        within_memory(device, [make_pixels(8, 8)], SPEC, nothing)
 
 
 @pytest.mark.parametrize(("length", "pad"), [(40, 2), (41, 2), (40, 10), (5, 0)])
@@ -135,7 +150,7 @@ def test_crop_of_a_face_is_computed_whole_or_not_at_all() -> None:
     device = SmallDevice(64, torch.OutOfMemoryError("CUDA out of memory."))
     spec = replace(catalog.find("gfpgan-v1.4"), pad=0)
     tiles = [make_pixels(8, 8), make_pixels(8, 8)]
-    assert len(within_memory(device, tiles, spec)) == 2
+    assert len(within_memory(device, tiles, spec, nothing)) == 2
     with pytest.raises(JobFailed) as caught:
-        within_memory(device, [make_pixels(16, 16)], spec)
+        within_memory(device, [make_pixels(16, 16)], spec, nothing)
     assert caught.value.code is FailureCode.DEVICE_OUT_OF_MEMORY

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
+import torch
 from structlog.testing import capture_logs
 
 from pipeline.embedded.process import free_port
@@ -21,7 +22,7 @@ from schemas.events import UpscaleCompleted
 from schemas.failures import FailureCode
 from tests.support.clock import run_virtual
 from tests.support.loop_scene import DONE, Scene, received
-from tests.support.networks import constant, cpu_profile, tiny_load
+from tests.support.networks import constant, cpu_profile, raising, tiny_load
 from tests.support.rooms import ScriptedLane
 
 DRAIN_SECONDS = 90.0
@@ -142,6 +143,14 @@ async def test_worker_does_not_start_on_a_device_that_computes_the_wrong_thing()
     """A wrong picture is worse than none: it joins no group, and the code is that of a dead device."""
     async with DeviceLane(cpu_profile(), tiny_load(constant(0.0))) as lane:
         assert await open_rooms.tested(lane) is False
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), IndexError()], ids=type)
+async def test_worker_whose_device_is_full_at_the_start_may_be_started_again(error: Exception) -> None:
+    """Another program has the memory for now; 1 would tell the operator not to try again."""
+    async with DeviceLane(cpu_profile(), raising(error)) as lane:
+        assert await open_rooms.tested(lane) is False
+        assert not lane.closed
 
 
 async def test_worker_without_weights_says_what_is_missing() -> None:
