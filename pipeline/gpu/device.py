@@ -19,7 +19,7 @@ CPU_SIDES: tuple[int, ...] = (32, 48, 64, *range(68, 289, 4))
 fit their picture closely instead. Steps of 16 would compute a tenth more pixels. A window of 288 bounds how long an
 interactive job waits for the launch before it."""
 GPU_SIDES = (96, 160, 288, 544)
-"""On a GPU each shape is tuned for once and tiles batch only with their own, so there are few."""
+"""On a GPU tiles batch only with others of their shape, so there are few."""
 
 MAX_CPU_LAUNCHES = 8
 """On a CPU launches of one thread each run side by side. Threads that share a launch meet at a barrier after every
@@ -79,9 +79,12 @@ class DeviceProfile:
     model_bytes: int = 2**30
     """Memory for models that stay loaded."""
 
-    def batch_limit(self, height: int, width: int) -> int:
-        """Most windows of this size in one launch; at least one."""
-        return max(1, min(self.max_batch_tiles, self.max_batch_pixels // (height * width)))
+    def batch_limit(self, height: int, width: int, precision: Precision | None = None) -> int:
+        """Most windows of this size in one launch of a network in `precision`, or the profile's own; at least one."""
+        pixels = self.max_batch_pixels
+        if self.device != "cpu" and precision is not None:
+            pixels = pixels * GPU_BYTES_PER_PIXEL[self.precision] // GPU_BYTES_PER_PIXEL[precision]
+        return max(1, min(self.max_batch_tiles, min(pixels, self.max_batch_pixels) // (height * width)))
 
     def precision_for(self, good: Collection[Precision]) -> Precision:
         """The arithmetic for a network that is `good` in some only: the device's own, or the next wider one."""

@@ -7,7 +7,7 @@ lane is closing, with `DEVICE_FAILED`.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 import structlog
 import torch
 
-from pipeline.batching.work import TileBatch, TilePixels
+from pipeline.batching.work import BatchKey, TileBatch, TilePixels
 from pipeline.errors import JobFailed
 from pipeline.gpu import selftest
 from pipeline.gpu.device import DeviceProfile
@@ -45,6 +45,8 @@ class DeviceLane:
         """Set when the device is dead. Nothing revives it: the process should drain and exit non-zero."""
         self._reclaim = partial(_reclaim, profile)
         self._models = Residents(load, profile.model_bytes, self._reclaim)
+        self._fitted: dict[BatchKey, int] = {}
+        """The largest launch that fitted, of windows for which the profile's turned out too large."""
         self._closed_because: str | None = None
         self._threads = ThreadPoolExecutor(profile.launches, "device", partial(_own_device, profile))
 
@@ -66,6 +68,12 @@ class DeviceLane:
         `failed` follows a turn of the event loop later, since only the loop may set it.
         """
         return self._closed_because is not None
+
+    def batch_limit(self, key: BatchKey) -> int:
+        """Most tiles of a launch: by the profile, in the network's own precision, and by what was seen to fit."""
+        facts = self._models.last(key.model)
+        limit = self.profile.batch_limit(key.height, key.width, facts.precision if facts else None)
+        return min(limit, self._fitted.get(key, limit))
 
     async def run(self, batch: TileBatch) -> list[TilePixels]:
         """The upscaled tiles, in the batch's order. Raises `JobFailed`. A cancelled call that waits is not launched."""
@@ -140,8 +148,16 @@ class DeviceLane:
     def _launch(self, batch: TileBatch) -> list[TilePixels]:
         with self._models.using(batch.key.model) as model:
             started = perf_counter()
-            launch = partial(infer, model, device=self.profile.device)
+            fitted: list[int] = []
+
+            def launch(part: Sequence[TilePixels]) -> list[TilePixels]:
+                answers = infer(model, part, self.profile.device)
+                fitted.append(len(part))
+                return answers
+
             tiles = within_memory(launch, batch.tiles, model.spec, self._reclaim)
+            if max(fitted) < len(batch.tiles):
+                self._fitted[batch.key] = max(fitted)
             _count(model.spec.name, batch, perf_counter() - started)
             return tiles
 

@@ -86,6 +86,11 @@ class Residents:
             self._here.move_to_end(key)
             return self._facts[key]
 
+    def last(self, key: str) -> ModelFacts | None:
+        """Of a model that is or was here; None when it never was. Counts as no use."""
+        with self._changing:
+            return self._facts.get(key)
+
     def still(self, key: str, facts: ModelFacts) -> bool:
         """Whether every launch of this key since these facts were given was with the same weights."""
         with self._changing:

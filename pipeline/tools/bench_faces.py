@@ -87,7 +87,7 @@ async def _measure(
     async with (
         DeviceLane(whole, lambda _: model) as lane,
         DeviceLane(profile, lambda _: model) as worker,
-        Batcher(worker.run, lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches) as batcher,
+        Batcher(worker.run, worker.batch_limit, slots=profile.launches) as batcher,
     ):
         key = BatchKey(name, SIDE, SIDE)
 

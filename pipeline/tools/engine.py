@@ -54,8 +54,6 @@ async def engine(
     """An engine of its own for `spec`, with the weights in `folder`."""
     async with (
         DeviceLane(profile, partial(load, profile=profile, folder=folder)) as lane,
-        Batcher(
-            lane.run, limit=lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
-        ) as batcher,
+        Batcher(lane.run, lane.batch_limit, slots=profile.launches) as batcher,
     ):
         yield Engine(batcher, spec, pad, sides)

@@ -41,9 +41,7 @@ async def open_rooms(
             open_fetch(store, config.fetch) as fetch,
             _decoders(config.image) as decoders,
             device as lane,
-            Batcher(
-                partial(launch, lane), lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches
-            ) as batcher,
+            Batcher(partial(launch, lane), lane.batch_limit, slots=profile.launches) as batcher,
         ):
             await storage.check(store)
             yield Rooms(

@@ -34,7 +34,7 @@ async def engine(precision: Precision) -> AsyncIterator[tuple[DeviceLane, Batche
     profile = choose(DeviceSettings(device="cpu", precision=precision, max_batch_tiles=8), probe())
     async with (
         DeviceLane(profile, partial(load, profile=profile, folder=Path("none"))) as lane,
-        Batcher(lane.run, lambda key: profile.batch_limit(key.height, key.width), slots=profile.launches) as batcher,
+        Batcher(lane.run, lane.batch_limit, slots=profile.launches) as batcher,
     ):
         yield lane, batcher
 

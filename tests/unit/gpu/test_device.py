@@ -117,6 +117,26 @@ def test_batch_limit_is_the_tighter_of_tiles_and_pixels(side: int, limit: int) -
 
 
 @pytest.mark.parametrize(
+    ("facts", "asked", "precision", "limit"),
+    [
+        (OLD_GPU, "auto", "fp16", 6),
+        (OLD_GPU, "auto", "bf16", 6),
+        (OLD_GPU, "auto", "fp32", 3),
+        (OLD_GPU, "fp32", "fp32", 3),
+        (OLD_GPU, "fp32", "fp16", 3),
+        (NEW_CPU, "auto", "fp32", 1),
+    ],
+)
+def test_network_in_wider_numbers_is_launched_with_fewer_windows(
+    facts: Facts, asked: Literal["auto", "fp32"], precision: Precision, limit: int
+) -> None:
+    """A network that is not good in 16 bits would run out of memory in every full launch of a card that has them."""
+    side = 288 if facts is NEW_CPU else 320
+
+    assert choose(DeviceSettings(precision=asked), facts).batch_limit(side, side, precision) == limit
+
+
+@pytest.mark.parametrize(
     ("facts", "asked", "good", "runs"),
     [
         (NEW_GPU, "auto", ("fp32", "bf16", "fp16"), "bf16"),

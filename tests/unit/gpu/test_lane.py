@@ -123,7 +123,7 @@ async def test_lane_counts_its_launches() -> None:
 
 
 async def test_lane_halves_a_batch_that_does_not_fit() -> None:
-    """Out of memory is answered with smaller launches, and the lane lives on."""
+    """Out of memory is answered with smaller launches, and the lane lives on; later ones begin as small."""
 
     def small(pixels: torch.Tensor) -> torch.Tensor:
         if pixels.shape[0] > 1:
@@ -133,8 +133,24 @@ async def test_lane_halves_a_batch_that_does_not_fit() -> None:
     async with lane_with(small) as lane:
         results = await lane.run(batch_of(flat_tile(1), flat_tile(2)))
         assert not lane.failed.is_set()
+        assert lane.batch_limit(BatchKey(NAME, 8, 8)) == 1
+        assert lane.batch_limit(BatchKey(NAME, 8, 16)) == 4
 
     assert [int(result[0, 0, 0]) for result in results] == [1, 2]
+
+
+async def test_lane_launches_a_network_by_the_precision_that_it_runs_in() -> None:
+    """Which is known once it was loaded: float32 takes twice the memory of the card's own 16 bits."""
+    profile = replace(cpu_profile(), device="cuda", precision="fp16")
+
+    def load(_: str) -> LoadedModel:
+        return replace(tiny_model(), precision="fp32")
+
+    key = BatchKey(NAME, 32, 32)
+    async with DeviceLane(profile, load) as lane:
+        assert lane.batch_limit(key) == 4
+        await lane.prepare(NAME)
+        assert lane.batch_limit(key) == 2
 
 
 async def test_lane_looks_for_faces_again_before_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:

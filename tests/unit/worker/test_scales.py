@@ -48,7 +48,7 @@ async def real_network(scene: ScriptedRooms) -> AsyncIterator[Rooms]:
     async with (
         scene.open(limits=ImageSettings()) as rooms,
         DeviceLane(PROFILE, partial(load, profile=PROFILE, folder=Path("none"))) as lane,
-        Batcher(lane.run, lambda key: PROFILE.batch_limit(key.height, key.width)) as batcher,
+        Batcher(lane.run, lane.batch_limit) as batcher,
     ):
         yield replace(rooms, lane=lane, batcher=batcher, decoders=cast("DecoderPool", OneDecoder()))
 
