@@ -8,9 +8,8 @@ lane is closing, with `DEVICE_FAILED`.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from time import perf_counter
+from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -26,6 +25,7 @@ from pipeline.gpu.infer import infer
 from pipeline.gpu.model import LoadedModel, ModelFacts
 from pipeline.gpu.residents import Residents
 from pipeline.gpu.shrink import attempt, out_of_memory, within_memory
+from pipeline.gpu.threads import DeviceThreads
 from pipeline.imaging.faces import Face
 from pipeline.imaging.raster import Pixels
 from pipeline.telemetry import metrics
@@ -33,22 +33,35 @@ from schemas.failures import FailureCode
 
 Answer = TypeVar("Answer")
 
+STUCK_SECONDS = 300.0
+"""A model may be read from a slow disk meanwhile; what takes longer will not end."""
+
 log = structlog.get_logger()
 
 
 class DeviceLane:
     """Runs batches one after another. Enter it before use; leaving it answers all who still wait."""
 
-    def __init__(self, profile: DeviceProfile, load: Callable[[str], LoadedModel]) -> None:
+    def __init__(
+        self,
+        profile: DeviceProfile,
+        load: Callable[[str], LoadedModel],
+        *,
+        now: Callable[[], float] = monotonic,
+        closing_seconds: float = 15.0,
+    ) -> None:
         self.profile = profile
         self.failed = asyncio.Event()
         """Set when the device is dead. Nothing revives it: the process should drain and exit non-zero."""
+        self.hung = False
+        """A launch had not ended when the lane was left: its thread keeps the process from ending by itself."""
         self._reclaim = partial(_reclaim, profile)
         self._models = Residents(load, profile.model_bytes, self._reclaim)
         self._fitted: dict[BatchKey, int] = {}
         """The largest launch that fitted, of windows for which the profile's turned out too large."""
         self._closed_because: str | None = None
-        self._threads = ThreadPoolExecutor(profile.launches, "device", partial(_own_device, profile))
+        self._closing_seconds = closing_seconds
+        self._threads = DeviceThreads(profile, now)
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,7 +71,7 @@ class DeviceLane:
     ) -> None:
         self._closed_because = self._closed_because or "the worker is shutting down"
         # The launch under way ends by itself; those behind it find the lane closed, and their waiters are told.
-        await asyncio.to_thread(self._threads.shutdown)
+        self.hung = not await self._threads.close(self._closing_seconds)
         self._models.clear()
 
     @property
@@ -68,6 +81,13 @@ class DeviceLane:
         `failed` follows a turn of the event loop later, since only the loop may set it.
         """
         return self._closed_because is not None
+
+    def stuck(self) -> str | None:
+        """A check for /live. A launch on a GPU takes seconds; on a CPU it ends, however long it takes."""
+        seconds = self._threads.seconds()
+        if self.profile.device == "cpu" or seconds <= STUCK_SECONDS:
+            return None
+        return f"a launch has not ended for {seconds:.0f} seconds"
 
     def batch_limit(self, key: BatchKey) -> int:
         """Most tiles of a launch: by the profile, in the network's own precision, and by what was seen to fit."""
@@ -106,8 +126,7 @@ class DeviceLane:
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         self._refuse_when_closed()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._guarded, work, loop)
+        return await self._threads.run(partial(self._guarded, work, asyncio.get_running_loop()))
 
     def _guarded(self, work: Callable[[], Answer], loop: asyncio.AbstractEventLoop) -> Answer:
         self._refuse_when_closed()
@@ -117,7 +136,7 @@ class DeviceLane:
         except JobFailed:
             raise
         except Exception as error:
-            if not _of_device(error) and selftest.computes(self.profile.device):
+            if not self._is_dead(error):
                 log.exception("launch_failed", device=self.profile.name)
                 raise JobFailed(FailureCode.INTERNAL, "the network could not compute what it was given") from error
             # After a CUDA fault every later call fails or, worse, gives garbage. There is no safe way on.
@@ -125,6 +144,10 @@ class DeviceLane:
             self._closed_because = "the device stopped working"
             loop.call_soon_threadsafe(self.failed.set)
             raise JobFailed(FailureCode.DEVICE_FAILED, self._closed_because) from error
+
+    def _is_dead(self, error: Exception) -> bool:
+        reported = isinstance(error, torch.AcceleratorError | selftest.WrongAnswer)
+        return reported or not selftest.computes(self.profile.device)
 
     def _refuse_when_closed(self) -> None:
         if self._closed_because:
@@ -169,21 +192,9 @@ def _count(name: str, batch: TileBatch, seconds: float) -> None:
     metrics.TILES.labels(name).inc(len(batch.tiles))
 
 
-def _of_device(error: Exception) -> bool:
-    """torch's type for what a driver reports, and our own for a device that computes the wrong thing."""
-    return isinstance(error, torch.AcceleratorError | selftest.WrongAnswer)
-
-
 def _reclaim(profile: DeviceProfile) -> None:
     """torch keeps what was freed for itself, where neither a larger launch nor another process finds it whole."""
     if profile.device == "cuda":
         torch.cuda.empty_cache()
     elif profile.device == "mps":
         torch.mps.empty_cache()
-
-
-def _own_device(profile: DeviceProfile) -> None:
-    """First thing the thread does. The number of threads is a property of the calling thread in OpenMP."""
-    torch.set_num_threads(profile.threads)
-    # Otherwise CUDA rounds float32 convolutions to 10 bits of mantissa, and `fp32` would not mean it.
-    torch.backends.cudnn.allow_tf32 = False

@@ -41,7 +41,7 @@ from pipeline.worker.breaker import Breaker
 from pipeline.worker.claims import Claims
 from pipeline.worker.intake import Clocks, Job, accept
 from pipeline.worker.loop import Worker
-from pipeline.worker.open_rooms import open_rooms, tested
+from pipeline.worker.open_rooms import leave_hung, open_rooms, tested
 from pipeline.worker.outbox import Outbox
 from pipeline.worker.outcome import Done
 from pipeline.worker.rooms import Rooms
@@ -103,11 +103,14 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
     returning = config.kafka.model_copy(update={"group": group_of_retries(config.kafka.group)})
     retries = Consumer(returning, topics.retry_lanes, OffsetLedger())
     breakers = _breakers(requests)
+    lane = DeviceLane(profile, load_model)
     async with AsyncExitStack() as opened:
+        opened.callback(leave_hung, lane)
         lag = await opened.enter_async_context(LoopLag())
         live = {
             "lifecycle": life.failed,
             "loop": lag.stuck,
+            "device": lane.stuck,
             "polling": polling(requests, monotonic),
             "polling retries": polling(retries, monotonic),
         }
@@ -117,9 +120,7 @@ async def _run(config: Settings, profile: DeviceProfile, load_model: Load, aroun
         publisher = await opened.enter_async_context(Publisher(config.kafka))
         outbox = Outbox(publisher, topics, config.telemetry.event_source, breakers.broker)
         announcer = await opened.enter_async_context(Announcer(outbox.mention, monotonic))
-        rooms = await opened.enter_async_context(
-            open_rooms(config, DeviceLane(profile, load_model), announcer, breakers.store)
-        )
+        rooms = await opened.enter_async_context(open_rooms(config, lane, announcer, breakers.store))
         if not await tested(rooms.lane):
             return Exit.INTERNAL
         await opened.enter_async_context(both(requests, retries))

@@ -1,5 +1,7 @@
 """Opens the rooms of the data path, and sees that the device in them computes what it should."""
 
+import os
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ from pipeline.errors import JobFailed
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.models.catalog import find
 from pipeline.imaging.header import Limits
+from pipeline.lifecycle import Exit
 from pipeline.settings import ImageSettings, Settings
 from pipeline.storage import client as storage
 from pipeline.storage.fetch import open_fetch
@@ -82,3 +85,12 @@ async def tested(lane: DeviceLane) -> bool:
         log.critical("self_test_failed", code=error.code, reason=error.message)
         return False
     return True
+
+
+def leave_hung(lane: DeviceLane) -> None:
+    """End the process where a launch has never ended: Python would wait for its thread. The last thing to be done."""
+    if lane.hung:
+        log.critical("device_hangs", device=lane.profile.name)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(Exit.INTERNAL)

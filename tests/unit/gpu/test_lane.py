@@ -13,10 +13,12 @@ from pipeline.batching.work import BatchKey
 from pipeline.errors import JobFailed
 from pipeline.gpu import lane as lane_module
 from pipeline.gpu import selftest
+from pipeline.gpu.infer import infer
 from pipeline.gpu.lane import DeviceLane
 from pipeline.gpu.model import LoadedModel
 from pipeline.gpu.networks.upscalers import Network
 from schemas.failures import FailureCode
+from tests.support.clock import FakeClock
 from tests.support.images import nearest
 from tests.support.networks import (
     NAME,
@@ -251,6 +253,30 @@ async def test_lane_answers_every_waiter_when_it_closes() -> None:
             await lane.run(batch_of(flat_tile(4)))
 
     assert gate.launches == 1
+
+
+@pytest.mark.fault
+async def test_lane_tells_of_a_launch_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU; a CPU is slow, and ends. Leaving the lane does not wait for it for ever."""
+    clock, gate = FakeClock(), Gate()
+    monkeypatch.setattr(lane_module, "infer", lambda model, tiles, _: infer(model, tiles, "cpu"))
+    profiles = (replace(cpu_profile(), device="cuda"), cpu_profile())
+    lanes = [DeviceLane(profile, tiny_load(gate), now=clock, closing_seconds=0) for profile in profiles]
+    for lane in lanes:
+        async with lane:
+            assert lane.stuck() is None
+            gate.entered.clear()
+            launch = asyncio.create_task(lane.run(batch_of(flat_tile(1))))
+            await gate.reached()
+            clock.advance(300)
+            assert lane.stuck() is None
+            clock.advance(1)
+            assert lane.stuck() == (None if lane.profile.device == "cpu" else "a launch has not ended for 301 seconds")
+        assert lane.hung
+        gate.opened.set()
+        assert len(await launch) == 1
+        gate.opened.clear()
+        assert lane.stuck() is None
 
 
 async def test_lane_does_no_work_for_a_waiter_who_has_left() -> None:

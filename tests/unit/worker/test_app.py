@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import cast
 
@@ -151,6 +153,36 @@ async def test_worker_whose_device_is_full_at_the_start_may_be_started_again(err
     async with DeviceLane(cpu_profile(), raising(error)) as lane:
         assert await open_rooms.tested(lane) is False
         assert not lane.closed
+
+
+HANGING = """
+import asyncio, threading
+from pipeline.gpu.lane import DeviceLane
+from pipeline.worker.open_rooms import leave_hung
+from tests.support.networks import batch_of, cpu_profile, flat_tile, tiny_load
+
+entered = threading.Event()
+
+def never(pixels):
+    entered.set()
+    threading.Event().wait()
+
+async def main():
+    async with DeviceLane(cpu_profile(), tiny_load(never), closing_seconds=0) as lane:
+        asyncio.create_task(lane.run(batch_of(flat_tile(1))))
+        await asyncio.to_thread(entered.wait)
+    leave_hung(lane)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.fault
+def test_worker_with_a_launch_that_never_ends_can_be_stopped() -> None:
+    """Nothing can end the thread; Python would wait for it until somebody kills the process."""
+    ended = subprocess.run([sys.executable, "-c", HANGING], check=False, capture_output=True, timeout=120)
+
+    assert ended.returncode == Exit.INTERNAL
 
 
 async def test_worker_without_weights_says_what_is_missing() -> None:
