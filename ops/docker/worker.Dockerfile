@@ -25,11 +25,13 @@ RUN groupadd --system --gid 10001 upscale \
     && install -d -o upscale -g upscale /var/lib/upscale /var/lib/upscale/models
 COPY --from=build /opt/upscale /opt/upscale
 COPY LICENSE NOTICE /opt/upscale/
+# The last: on a GPU blocks of memory grow where they are, so that windows of many sizes leave no holes between them.
 ENV PATH=/opt/upscale/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     UPSCALE_TELEMETRY__HOST=0.0.0.0 \
-    UPSCALE_DEVICE__MODELS_DIR=/var/lib/upscale/models
+    UPSCALE_DEVICE__MODELS_DIR=/var/lib/upscale/models \
+    PYTORCH_ALLOC_CONF=expandable_segments:True
 WORKDIR /var/lib/upscale
 USER 10001:10001
 EXPOSE 9100

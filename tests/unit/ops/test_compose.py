@@ -166,4 +166,6 @@ def test_worker_services_differ_in_the_device_only() -> None:
 
     assert gpu["environment"] == cpu["environment"] | {"UPSCALE_DEVICE__DEVICE": "cuda"}
     assert {key for key in gpu if gpu[key] != cpu.get(key)} == {"environment", "deploy", "profiles"}
-    assert gpu["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+    (card,) = gpu["deploy"]["resources"]["reservations"]["devices"]
+    assert card["capabilities"] == ["gpu"]
+    assert card["device_ids"] == ["${WORKER_GPU:-0}"]

@@ -171,6 +171,19 @@ def test_role_is_never_all_evicted_at_once(role: str) -> None:
     assert deployment["replicas"] >= 2
 
 
+def test_workers_with_cards_are_replaced_without_a_spare_card() -> None:
+    """One more worker than there are cards would wait for one for ever, and the rollout with it."""
+    gpu = yaml.safe_load((OPS / "kubernetes" / "gpu" / "kustomization.yaml").read_text(encoding="utf-8"))
+    (patch,) = gpu["patches"]
+    changes = {change["path"]: change for change in yaml.safe_load(patch["patch"])}
+    (kind, name) = patch["target"]["kind"], patch["target"]["name"]
+
+    assert changes["/spec/template/spec/containers/0/resources/limits/nvidia.com~1gpu"]["value"] == 1
+    assert changes["/spec/strategy/rollingUpdate"]["op"] == "replace"
+    assert changes["/spec/strategy/rollingUpdate"]["value"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert "rollingUpdate" in _named(kind, name)["spec"]["strategy"]
+
+
 def test_every_object_is_applied() -> None:
     """A file that the kustomization does not name is in no cluster."""
     base = OPS / "kubernetes" / "base"

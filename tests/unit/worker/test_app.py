@@ -5,7 +5,8 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import cast
+from dataclasses import replace
+from typing import Literal, cast
 
 import pytest
 import torch
@@ -153,6 +154,16 @@ async def test_worker_whose_device_is_full_at_the_start_may_be_started_again(err
     async with DeviceLane(cpu_profile(), raising(error)) as lane:
         assert await open_rooms.tested(lane) is False
         assert not lane.closed
+
+
+@pytest.mark.parametrize(
+    ("device", "processors", "threads"), [("cpu", 16, 2), ("cuda", 16, 8), ("mps", 8, 4), ("cuda", 1, 2)]
+)
+def test_worker_beside_a_gpu_encodes_on_half_of_the_processors(
+    device: Literal["cpu", "cuda", "mps"], processors: int, threads: int
+) -> None:
+    """On a CPU they are the device itself."""
+    assert open_rooms.pixel_threads(replace(cpu_profile(), device=device), processors) == threads
 
 
 HANGING = """
