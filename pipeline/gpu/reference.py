@@ -3,12 +3,14 @@
 import contextlib
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pipeline.gpu.device import DeviceProfile
 from pipeline.gpu.models import weights
 from pipeline.gpu.models.specs import ModelSpec
 from pipeline.gpu.networks.upscalers import upstream_network
@@ -16,10 +18,28 @@ from pipeline.gpu.networks.upstream import RealESRGANer
 from pipeline.imaging.raster import Pixels
 
 
-def enhancer(spec: ModelSpec, weights_folder: Path, scratch: Path, *, tile: int = 0, pad: int = 0) -> Any:
-    """A `RealESRGANer` in float32 on its default device, with the weights our engine would load.
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How upstream's program is run."""
 
-    `scratch` is a folder for a `.pth` in upstream's layout, the only form it reads. `tile` 0 takes pictures whole.
+    device: str = "cpu"
+    """Its own default is a GPU wherever there is one."""
+    half: bool = False
+    """float16, as its script takes on a GPU unless told otherwise."""
+    tile: int = 0
+    """0 takes pictures whole."""
+    pad: int = 0
+
+
+def as_its_script(profile: DeviceProfile, tile: int, pad: int) -> Manner:
+    """On the same device as ours, and in the arithmetic that its script has there."""
+    return Manner(profile.device, profile.device == "cuda" and profile.precision != "fp32", tile, pad)
+
+
+def enhancer(spec: ModelSpec, weights_folder: Path, scratch: Path, manner: Manner) -> Any:
+    """A `RealESRGANer` with the weights our engine would load.
+
+    `scratch` is a folder for a `.pth` in upstream's layout, the only form it reads.
     """
     tensors = weights.load(spec, weights_folder).tensors
     path = scratch / f"{spec.name}.pth"
@@ -28,10 +48,11 @@ def enhancer(spec: ModelSpec, weights_folder: Path, scratch: Path, *, tile: int 
         scale=spec.scale,
         model_path=str(path),
         model=upstream_network(spec, _copies(tensors)),
-        tile=tile,
-        tile_pad=pad,
+        tile=manner.tile,
+        tile_pad=manner.pad,
         pre_pad=0,
-        half=False,
+        half=manner.half,
+        device=torch.device(manner.device),
     )
 
 
@@ -48,10 +69,10 @@ def enhance(upstream: Any, picture: Pixels, scale: float | None = None) -> Pixel
 
 
 def runner(
-    spec: ModelSpec, weights_folder: Path, scratch: Path, *, tile: int, pad: int, threads: int
+    spec: ModelSpec, weights_folder: Path, scratch: Path, manner: Manner, *, threads: int
 ) -> Callable[[Pixels], Pixels]:
     """Upstream as a function that may be called in any thread, with as many CPU threads as our own engine."""
-    upstream = enhancer(spec, weights_folder, scratch, tile=tile, pad=pad)
+    upstream = enhancer(spec, weights_folder, scratch, manner)
 
     def run(picture: Pixels) -> Pixels:
         torch.set_num_threads(threads)

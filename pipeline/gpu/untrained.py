@@ -1,6 +1,7 @@
 """A face network with parameters that nobody trained: it computes as much as the published one, and nothing of use."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -25,7 +26,8 @@ def untrained(spec: ModelSpec, profile: DeviceProfile, seed: int) -> LoadedModel
 
 
 def untrained_upstream(spec: ModelSpec, profile: DeviceProfile, seed: int) -> Callable[[Sequence[TilePixels]], None]:
-    """Upstream's own class with the same parameters, as GFPGANer runs it: float32, one crop after the other.
+    """Upstream's own class with the same parameters, as GFPGANer runs it: float32 as torch comes, one crop after the
+    other.
 
     What it gives takes crops of (512, 512, 3) uint8, and blocks. Raises `ValueError` as `untrained` does.
     """
@@ -35,11 +37,23 @@ def untrained_upstream(spec: ModelSpec, profile: DeviceProfile, seed: int) -> Ca
     @torch.inference_mode()
     def run(crops: Sequence[TilePixels]) -> None:
         torch.set_num_threads(profile.threads)
-        for crop in crops:
-            pixels = torch.from_numpy(crop).to(profile.device).permute(2, 0, 1).unsqueeze(0).div(127.5).sub(1)
-            network(pixels.contiguous(), return_rgb=False)[0].cpu()
+        with _float32_as_torch_comes():
+            for crop in crops:
+                pixels = torch.from_numpy(crop).to(profile.device).permute(2, 0, 1).unsqueeze(0).div(127.5).sub(1)
+                network(pixels.contiguous(), return_rgb=False)[0].cpu()
 
     return run
+
+
+@contextmanager
+def _float32_as_torch_comes() -> Iterator[None]:
+    """Our lane switches off, for the whole process, that CUDA shortens float32 in convolutions."""
+    ours = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = ours
 
 
 def _shape(spec: ModelSpec) -> FaceShape:

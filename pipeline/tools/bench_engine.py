@@ -157,10 +157,11 @@ async def _measure(arguments: Arguments, configured: DeviceSettings) -> Report:
     threads = profile.threads * profile.launches
     sides = windows.sides(profile)
     pictures = _photographs(arguments.size)
+    manner = reference.as_its_script(profile, windows.tile, windows.pad)
     with (
         tempfile.TemporaryDirectory() as scratch,
         ProcessPoolExecutor(
-            1, get_context("spawn"), _start_upstream, (spec.name, folder, Path(scratch), windows, threads)
+            1, get_context("spawn"), _start_upstream, (spec.name, folder, Path(scratch), manner, threads)
         ) as process,
     ):
         async with (
@@ -199,9 +200,8 @@ _RUNNERS: list[Callable[[Pixels], Pixels]] = []
 """Upstream's program, in the process that is its own."""
 
 
-def _start_upstream(model: str, folder: Path, scratch: Path, windows: Windows, threads: int) -> None:
-    spec = catalog.find(model)
-    _RUNNERS.append(reference.runner(spec, folder, scratch, tile=windows.tile, pad=windows.pad, threads=threads))
+def _start_upstream(model: str, folder: Path, scratch: Path, manner: reference.Manner, threads: int) -> None:
+    _RUNNERS.append(reference.runner(catalog.find(model), folder, scratch, manner, threads=threads))
 
 
 def _upstream_upscale(pictures: Sequence[Pixels]) -> Timed:

@@ -104,7 +104,7 @@ def methods(
         for spec in specs:
             every.append(Method(spec.name, "ours", _ours(spec, profile, folder)))
             if beside_upstream and isinstance(spec.architecture, RRDBShape | SRVGGShape):
-                every.append(Method(spec.name, UPSTREAM, _upstreams(spec, folder, Path(scratch))))
+                every.append(Method(spec.name, UPSTREAM, _upstreams(spec, profile.device, folder, Path(scratch))))
         yield every
 
 
@@ -127,11 +127,11 @@ def _ours(spec: ModelSpec, profile: DeviceProfile, folder: Path) -> Enlarge:
     return enlarge
 
 
-def _upstreams(spec: ModelSpec, folder: Path, scratch: Path) -> Enlarge:
-    """Whole pictures in float32, as its program takes them unless told otherwise."""
+def _upstreams(spec: ModelSpec, on: str, folder: Path, scratch: Path) -> Enlarge:
+    """Whole pictures in float32, on the device that ours is on."""
 
     def run(pictures: Sequence[Pixels]) -> list[Pixels]:
-        upstream = reference.enhancer(spec, folder, scratch)
+        upstream = reference.enhancer(spec, folder, scratch, reference.Manner(on))
         return [reference.enhance(upstream, picture, FACTOR) for picture in pictures]
 
     return lambda pictures: asyncio.to_thread(run, pictures)

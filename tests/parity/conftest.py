@@ -18,8 +18,11 @@ from tests.support.networks import cpu_profile
 
 @pytest.fixture(scope="session")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
-    """A `RealESRGANer` for a model: float32, whole pictures, no padding."""
-    return cache(lambda name: reference.enhancer(catalog.find(name), Path("absent"), tmp_path_factory.mktemp(name)))
+    """A `RealESRGANer` for a model: float32 on the CPU, whole pictures, no padding."""
+    manner = reference.Manner("cpu")
+    return cache(
+        lambda name: reference.enhancer(catalog.find(name), Path("absent"), tmp_path_factory.mktemp(name), manner)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,7 @@ def upstreams(spec: ModelSpec, folder: Path, *, denoise: float | None = None) ->
     if denoise is not None:
         mix = {"model_path": [path, str(folder / spec.denoiser.file)], "dni_weight": [denoise, 1 - denoise]}
     module = upstream_network(spec, drawn.network(spec).state_dict())
-    return RealESRGANer(scale=spec.scale, model=module, pre_pad=0, half=False, **mix)
+    return RealESRGANer(scale=spec.scale, model=module, pre_pad=0, half=False, device=torch.device("cpu"), **mix)
 
 
 def untiled(model: LoadedModel, picture: Pixels, sides: tuple[int, ...] = ()) -> Pixels:

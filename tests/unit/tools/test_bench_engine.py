@@ -1,13 +1,18 @@
 """`upscale bench engine`."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import orjson
 import pytest
 
+from pipeline.gpu.models.specs import Precision
+from pipeline.gpu.reference import as_its_script
 from pipeline.settings import InvalidSettings, Settings
 from pipeline.tools.bench_engine import Windows, add_arguments, main, upstream_extent
+from tests.support.networks import cpu_profile
 
 
 def bench(words: list[str]) -> int:
@@ -40,6 +45,19 @@ def test_bench_refuses_settings_that_cannot_work() -> None:
     """The answer is the variable's name and what is wrong with it."""
     with pytest.raises(InvalidSettings, match=r"^UPSCALE_DEVICE__PRECISION: "):
         bench(["--precision", "fp16", "--size", "16"])
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "half"),
+    [("cpu", "bf16", False), ("cuda", "bf16", True), ("cuda", "fp16", True), ("cuda", "fp32", False)],
+)
+def test_upstream_runs_where_ours_does_and_as_its_script_does_there(
+    device: Literal["cpu", "cuda"], precision: Precision, half: bool
+) -> None:
+    """Its program would take a GPU of its own accord, beside ours on the CPU; its script computes in fp16 on one."""
+    manner = as_its_script(replace(cpu_profile(), device=device, precision=precision), 128, 10)
+
+    assert (manner.device, manner.half, manner.tile, manner.pad) == (device, half, 128, 10)
 
 
 @pytest.mark.parametrize(("length", "tile", "pad", "extent"), [(100, 50, 10, 120), (90, 50, 10, 110), (40, 50, 10, 40)])

@@ -9,6 +9,7 @@ import torch
 from pipeline.errors import PipelineError
 from pipeline.gpu.infer import infer
 from pipeline.gpu.models import catalog
+from pipeline.gpu.networks.upstream import GFPGANv1Clean
 from pipeline.gpu.untrained import untrained, untrained_upstream
 from pipeline.settings import Settings
 from pipeline.tools import bench_faces
@@ -36,10 +37,22 @@ def test_bench_shows_each_way_beside_single_calls(
 
 
 @torch.inference_mode()
-def test_upstreams_network_takes_the_same_crops() -> None:
-    """Beside which ours is measured."""
+def test_upstreams_network_takes_the_same_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside which ours is measured: in float32 as torch comes, of which a lane makes an exact one for the process."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    exact: list[bool] = []
+    forward = GFPGANv1Clean.forward
+
+    def noting(network: GFPGANv1Clean, *given: object, **options: object) -> object:
+        exact.append(not torch.backends.cudnn.allow_tf32)
+        return forward(network, *given, **options)
+
+    monkeypatch.setattr(GFPGANv1Clean, "forward", noting)
     crop = np.full((512, 512, 3), 128, np.uint8)
     untrained_upstream(catalog.find("gfpgan-v1.4"), cpu_profile(), 1)([crop])
+
+    assert exact == [False]
+    assert torch.backends.cudnn.allow_tf32 is False
 
 
 def test_bench_refuses_a_network_that_restores_no_faces() -> None:
