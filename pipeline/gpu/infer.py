@@ -36,10 +36,11 @@ def infer(model: LoadedModel, tiles: Sequence[TilePixels], device: str) -> list[
     peaks = [PEAKS[tile.dtype] for tile in tiles]
     pixels = _normalised(tiles, peaks, device)
     cells = model.network(pixels)
-    return [
-        _downloaded(_quantised(_finite(model, cells[index], pixels[index : index + 1]), peak))
-        for index, peak in enumerate(peaks)
+    pictures = [
+        _quantised(cells[index] if finite else _exactly(model, pixels[index : index + 1]), peaks[index])
+        for index, finite in enumerate(_are_finite(cells))
     ]
+    return [_downloaded(picture) for picture in pictures]
 
 
 def _normalised(tiles: Sequence[TilePixels], peaks: Sequence[int], device: str) -> Tensor:
@@ -49,22 +50,22 @@ def _normalised(tiles: Sequence[TilePixels], peaks: Sequence[int], device: str) 
     return torch.from_numpy(host).to(device).to(torch.float32).div_(levels).permute(0, 3, 1, 2)
 
 
-def _finite(model: LoadedModel, cells: Tensor, pixels: Tensor) -> Tensor:
-    """One tile's cells, computed again in float32 when they hold a NaN or an infinity."""
-    if _is_finite(cells):
-        return cells
+def _exactly(model: LoadedModel, pixels: Tensor) -> Tensor:
+    """The cells, in float32, of one tile whose cells hold a NaN or an infinity."""
     metrics.FP32_FALLBACKS.labels(model.spec.name).inc()
     log.warning("tile_not_finite", model=model.spec.name)
     exact: Network = model.exact()
-    again = exact(pixels)[0]
-    if not _is_finite(again):
+    cells = exact(pixels)
+    if not all(_are_finite(cells)):
         raise JobFailed(FailureCode.DEVICE_FAILED, "the network gave no finite answer for a part of the picture")
-    return again
+    return cells[0]
 
 
-def _is_finite(cells: Tensor) -> bool:
+def _are_finite(cells: Tensor) -> list[bool]:
+    """Of each tile. A GPU is asked once: an answer waits until it has computed all that it was given."""
     # A sum carries every NaN and infinity, and reads memory once; isfinite of each sample writes as much again.
-    return bool(torch.isfinite(cells.sum()))
+    found: list[bool] = torch.isfinite(torch.stack([tile.sum() for tile in cells])).tolist()
+    return found
 
 
 def _quantised(cells: Tensor, peak: int) -> Tensor:

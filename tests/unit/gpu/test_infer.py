@@ -1,11 +1,13 @@
 """One launch."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from prometheus_client import REGISTRY
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.errors import JobFailed
 from pipeline.gpu.infer import infer
@@ -109,3 +111,21 @@ def test_infer_fails_rather_than_invent_a_tile() -> None:
         infer(tiny_model(nan, exact=nan), [make_pixels(8, 8)], "cpu")
 
     assert caught.value.code is FailureCode.DEVICE_FAILED
+
+
+QUESTIONS = (torch.ops.aten.isfinite.default, torch.ops.aten.is_nonzero.default, torch.ops.aten.item.default)
+
+
+def test_device_is_asked_once_for_all_tiles_whether_they_are_finite() -> None:
+    """A GPU answers when it has computed all that it was given: each question leaves it without work."""
+    asked: list[object] = []
+
+    class Noting(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            asked.extend([function] if function in QUESTIONS else [])
+            return function(*args, **(kwargs or {}))
+
+    with Noting():
+        infer(tiny_model(), [make_pixels(8, 8)] * 4, "cpu")
+
+    assert asked == [torch.ops.aten.isfinite.default]
