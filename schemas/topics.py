@@ -19,6 +19,11 @@ DEAD_LETTER_VERSION = "dlq-version"
 VALUE_OMITTED = "dlq-value-omitted"
 """Bytes of a value that was too large to be parked; it lies where the `orig-` headers say."""
 
+MARKED = "mark-letter"
+"""On a mark, a record of the dead-letter topic that is no letter: which one was dealt with, PARTITION/OFFSET."""
+MARK_OUTCOME = "mark-outcome"
+"""On a mark: how, `replayed` or `dropped`."""
+
 DEAD_LETTER_HEADERS = frozenset(
     {
         DEAD_LETTER_REASON,
@@ -30,14 +35,11 @@ DEAD_LETTER_HEADERS = frozenset(
         ORIGIN_PARTITION,
         ORIGIN_OFFSET,
         ORIGIN_TIMESTAMP,
+        MARKED,
+        MARK_OUTCOME,
     }
 )
-"""All that parking adds to a record."""
-
-MARKED = "mark-letter"
-"""On a mark, a record of the dead-letter topic that is no letter: which one was dealt with, PARTITION/OFFSET."""
-MARK_OUTCOME = "mark-outcome"
-"""On a mark: how, `replayed` or `dropped`."""
+"""All that we write on the dead-letter topic: a record that brings one of them from elsewhere is parked without it."""
 
 ATTEMPT = "x-attempt"
 """Which attempt at the job a record stands for, from 1; absent on a first one."""

@@ -145,7 +145,9 @@ def stock(entries: Iterable[Letter | Mark]) -> Stock:
 
 def understood(record: Record) -> Letter | Mark:
     """A record of the dead-letter topic. What is not as we write it is a letter of an unknown sender."""
-    return _mark(dict(record.headers)) or _letter(record)
+    headers = dict(record.headers)
+    # A letter is never a mark, whatever headers its sender gave it: it would hide itself and another one.
+    return (None if topics.DEAD_LETTER_REASON in headers else _mark(headers)) or _letter(record)
 
 
 def mark_headers(place: Place, outcome: Outcome) -> Headers:

@@ -114,7 +114,7 @@ async def _drop(arguments: argparse.Namespace, config: Settings, topics: Topics)
     if arguments.json:
         _print_json(letters.document(each, None if arguments.dry_run else Outcome.DROPPED) for each in chosen)
     else:
-        print(f"{len(chosen)} letters {'would be' if arguments.dry_run else 'were'} dropped")
+        print(f"letters {'that would be dropped' if arguments.dry_run else 'dropped'}: {len(chosen)}")
     return 0
 
 

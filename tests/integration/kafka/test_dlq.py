@@ -109,8 +109,8 @@ async def test_dropped_letter_is_neither_listed_nor_sent(
     await park_all(kafka, topics, *requests_of(topics, Lane.BULK, "b-0", "b-1"))
     tool = Dlq(kafka, capsys)
 
-    assert await tool.run("drop", "0", "--dry-run") == (0, "1 letters would be dropped\n")
-    assert await tool.run("drop", "0") == (0, "1 letters were dropped\n")
+    assert await tool.run("drop", "0", "--dry-run") == (0, "letters that would be dropped: 1\n")
+    assert await tool.run("drop", "0") == (0, "letters dropped: 1\n")
     assert [each["letter"] for each in await tool.json("list")] == ["0/1"]
     assert await tool.run("replay", "--all") == (0, "1 of 1 letters sent\n")
     with pytest.raises(PipelineError, match="the letter at 0/0 was dropped already"):

@@ -23,7 +23,7 @@ from schemas import topics
 from tests.support.parked import PARKED, VALUE, make_letter, make_record
 from tests.support.requests import APPENDED, make_received
 
-HEADERS = st.lists(st.tuples(st.sampled_from([*sorted(topics.DEAD_LETTER_HEADERS), topics.MARKED, "x"]), st.binary()))
+HEADERS = st.lists(st.tuples(st.sampled_from([*sorted(topics.DEAD_LETTER_HEADERS), "x"]), st.binary()))
 
 
 def test_letter_tells_why_from_where_and_for_whom() -> None:
@@ -83,6 +83,23 @@ def test_mark_is_read_as_it_was_written(outcome: Outcome) -> None:
     assert understood(make_record(value=b"", headers=mark_headers(Place(1, 44), outcome))) == Mark(
         Place(1, 44), outcome
     )
+
+
+@given(st.binary(), HEADERS)
+def test_no_sender_can_make_its_letter_pass_for_a_mark(value: bytes, headers: list[tuple[str, bytes]]) -> None:
+    """It would hide itself, and another's letter with it."""
+    forged = (*headers, *mark_headers(Place(0, 0), Outcome.DROPPED))
+    parked = dead_letter_headers(make_received(headers=forged), Why("malformed_json", ""))
+    assert not {topics.MARKED, topics.MARK_OUTCOME} & {name for name, _ in parked}
+    assert isinstance(understood(make_record(value=value, headers=parked)), Letter)
+
+
+def test_letter_that_was_parked_with_the_headers_of_a_mark_is_a_letter() -> None:
+    """Releases before this one kept them; the reason is on no mark."""
+    parked = dead_letter_headers(make_received(), Why("malformed_json", ""))
+    found = understood(make_record(headers=(*mark_headers(Place(0, 0), Outcome.DROPPED), *parked)))
+    assert isinstance(found, Letter)
+    assert found.reason == "malformed_json"
 
 
 def test_stock_leaves_out_what_is_marked_and_keeps_the_order_of_parking() -> None:
