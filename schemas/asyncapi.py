@@ -2,19 +2,23 @@
 
 from typing import Any
 
-from schemas import topics
-from schemas.codec import CONTENT_TYPE, JSON, encode
-from schemas.events import ALL_EVENTS, CancelRequested, EventData, JobData, UpscaleRequested
-from schemas.examples import EXAMPLES, record, short_name
-from schemas.json_schemas import ATTRIBUTES, REQUIRED_ATTRIBUTES, Schema, of_model
+from schemas.asyncapi_messages import (
+    ASKED,
+    BINDING_VERSION,
+    DEAD_LETTER,
+    MARK,
+    REFERENCES,
+    asked_otherwise,
+    dead_letter,
+    mark,
+    message,
+)
+from schemas.codec import JSON
+from schemas.events import ALL_EVENTS, CancelRequested, EventData, UpscaleRequested
+from schemas.json_schemas import Schema, of_model
 from schemas.topics import Lane, Topic, declare
 
-BINDING_VERSION = "0.5.0"
-REFERENCES = "#/components/schemas/{model}"
-DEAD_LETTER = "DeadLetter"
-MARK = "DeadLetterMark"
-
-SAID = tuple(event for event in ALL_EVENTS if event not in (UpscaleRequested, CancelRequested))
+SAID = tuple(event for event in ALL_EVENTS if event not in ASKED)
 """Events that the service publishes."""
 
 
@@ -36,8 +40,8 @@ def document(version: str) -> dict[str, Any]:
         "defaultContentType": JSON,
         "servers": _servers(),
         "channels": {
-            **{name: _channel(topic, [UpscaleRequested.__name__]) for name, topic in lanes.items()},
-            "control": _channel(declared.control, [CancelRequested.__name__]),
+            **{name: _channel(topic, _forms(UpscaleRequested)) for name, topic in lanes.items()},
+            "control": _channel(declared.control, _forms(CancelRequested)),
             "events": _channel(declared.events, [event.__name__ for event in SAID]),
             "dead-letters": _channel(declared.dead_letters, [DEAD_LETTER, MARK]),
         },
@@ -53,9 +57,10 @@ def document(version: str) -> dict[str, Any]:
         },
         "components": {
             "messages": {
-                **{event.__name__: _message(event) for event in ALL_EVENTS},
-                DEAD_LETTER: _dead_letter(),
-                MARK: _mark(),
+                **{event.__name__: message(event) for event in ALL_EVENTS},
+                **{name: form for event in ASKED for name, form in asked_otherwise(event).items()},
+                DEAD_LETTER: dead_letter(),
+                MARK: mark(),
             },
             "schemas": _schemas(),
             "securitySchemes": {
@@ -94,6 +99,11 @@ def _channel(topic: Topic, messages: list[str]) -> Schema:
     }
 
 
+def _forms(event: type[EventData]) -> list[str]:
+    """The three forms in which it may be asked for."""
+    return [event.__name__, *asked_otherwise(event)]
+
+
 def _receive(channel: str) -> Schema:
     return {
         "action": "receive",
@@ -110,90 +120,6 @@ def _receive(channel: str) -> Schema:
 
 def _send(channel: str, summary: str) -> Schema:
     return {"action": "send", "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
-
-
-def _message(event: type[EventData]) -> Schema:
-    shown = record(encode(EXAMPLES[event.type]))
-    subject = "job_id" if issubclass(event, JobData) else "endpoint_id"
-    return {
-        "name": event.type,
-        "title": event.__name__,
-        "summary": (event.__doc__ or "").partition("\n")[0],
-        "contentType": JSON,
-        "headers": _headers(event.type),
-        "payload": {"$ref": REFERENCES.format(model=event.__name__)},
-        "correlationId": {"location": f"$message.payload#/{subject}", "description": "What it is about."},
-        "bindings": {"kafka": _keyed(f"The {subject.replace('_', ' ')}, UTF-8.")},
-        "examples": [{"name": short_name(event.type), "headers": shown["headers"], "payload": shown["value"]}],
-    }
-
-
-def _headers(event_type: str) -> Schema:
-    """Binary mode. The media type is required by it; `traceparent` and `tracestate` belong to the hop."""
-    attributes = {f"ce_{name}": schema for name, schema in ATTRIBUTES.items()}
-    return {
-        "type": "object",
-        "properties": {
-            CONTENT_TYPE: {"const": JSON},
-            **attributes,
-            "ce_type": {"const": event_type},
-            "traceparent": {"type": "string", "description": "W3C trace context."},
-            "tracestate": {"type": "string", "description": "W3C trace context."},
-        },
-        "required": [CONTENT_TYPE, *(f"ce_{name}" for name in REQUIRED_ATTRIBUTES)],
-    }
-
-
-def _dead_letter() -> Schema:
-    described = {
-        topics.DEAD_LETTER_REASON: "A stable word.",
-        topics.DEAD_LETTER_DETAIL: "A sentence for a person.",
-        topics.DEAD_LETTER_ATTEMPTS: "Which attempt at the job it stood for, from 1.",
-        topics.DEAD_LETTER_VERSION: "Release of the worker that parked it.",
-        topics.ORIGIN_TOPIC: "Where the record lay.",
-        topics.ORIGIN_PARTITION: "Where the record lay.",
-        topics.ORIGIN_OFFSET: "Where the record lay.",
-        topics.ORIGIN_TIMESTAMP: "When it was appended there.",
-    }
-    omitted = {topics.VALUE_OMITTED: {"type": "string", "description": "Bytes of a value too large to be parked."}}
-    return {
-        "name": "dead-letter",
-        "title": DEAD_LETTER,
-        "summary": "A record that no job can be tied to: key, value and headers as they came, and why it lies here.",
-        "contentType": "application/octet-stream",
-        "headers": {
-            "type": "object",
-            "properties": {
-                **{name: {"type": "string", "description": text} for name, text in described.items()},
-                **omitted,
-            },
-            "required": list(described),
-        },
-        "bindings": {"kafka": _keyed("The key as it came; may be absent.")},
-    }
-
-
-def _mark() -> Schema:
-    described = {
-        topics.MARKED: "Which letter of this topic it is about, PARTITION/OFFSET.",
-        topics.MARK_OUTCOME: "What became of it: `replayed` or `dropped`.",
-    }
-    return {
-        "name": "dead-letter-mark",
-        "title": MARK,
-        "summary": "Says that an operator has dealt with a letter, because no single record can be deleted.",
-        "contentType": "application/octet-stream",
-        "headers": {
-            "type": "object",
-            "properties": {name: {"type": "string", "description": text} for name, text in described.items()},
-            "required": list(described),
-        },
-        "bindings": {"kafka": _keyed("The same as the header that names the letter.")},
-    }
-
-
-def _keyed(description: str) -> Schema:
-    return {"key": {"type": "string", "description": description}, "bindingVersion": BINDING_VERSION}
 
 
 def _schemas() -> Schema:

@@ -3,7 +3,9 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from schemas.asked import Asked
 
 DEFAULT_PAYLOAD = "upscale"
 """Our own envelope; other products' shapes have names of their own."""
@@ -34,7 +36,7 @@ class WebhookEvent(StrEnum):
 TERMINAL_EVENTS = frozenset({WebhookEvent.COMPLETED, WebhookEvent.FAILED, WebhookEvent.CANCELED, WebhookEvent.EXPIRED})
 
 
-class Webhook(BaseModel):
+class Webhook(Asked):
     """Call this address when something becomes of the job."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

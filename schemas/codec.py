@@ -1,13 +1,12 @@
 """Bytes <-> event. Reads CloudEvents in binary and structured mode and bare JSON requests; writes binary mode.
 
-Follows CloudEvents 1.0.2 and its Kafka protocol binding. What it does not know it refuses, naming why. Where a JSON
-object repeats a name the last value counts, and integers beyond 64 bits are read as floating point.
+Follows CloudEvents 1.0.2 and its Kafka protocol binding. What it does not know it refuses, naming why.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid5
 
 import orjson
@@ -15,8 +14,10 @@ from pydantic import ValidationError
 
 from schemas.events import EVENT_NAMESPACE, EVENT_TYPES, TYPE_PREFIX, Event, EventData, UpscaleRequested
 from schemas.failures import FailureCode
+from schemas.json_object import read_object
 from schemas.problems import Problem, problems
 
+Data = TypeVar("Data", bound=EventData)
 Headers = Iterable[tuple[str, bytes | None]]
 
 CONTENT_TYPE = "content-type"
@@ -24,6 +25,8 @@ JSON = "application/json"
 STRUCTURED = "application/cloudevents"
 STRUCTURED_JSON = f"{STRUCTURED}+json"
 PREFIX = "ce_"
+BARE = "bare"
+"""CloudEvents `source` of a request that came as bare JSON; its `id` follows from where the record lies."""
 REQUIRED = ("specversion", "id", "source", "type")
 MAX_EVENT_BYTES = 262_144
 """A request is a reference and some options; anything larger carries something that does not belong in it."""
@@ -106,38 +109,55 @@ def decode(value: bytes | None, headers: Headers, *, origin: str) -> Event:
     `origin` names the record itself (topic, partition, offset): a bare request that brings no id derives its
     job id from it, so that a redelivery is the same job. Raises `UndecodableEvent` or `InvalidRequest`.
     """
-    if not value:
-        raise UndecodableEvent("empty", "event: the record has no value")
-    if len(value) > MAX_EVENT_BYTES:
-        raise UndecodableEvent("too_large", f"event: limit {MAX_EVENT_BYTES} bytes, got {len(value)}")
-    attributes, data = _split(value, {name.lower(): raw for name, raw in headers}, origin)
-    model = _payload_type(attributes["type"])
-    if model is UpscaleRequested:
-        data = {"job_id": _derived_job_id(attributes), **data}
+    attributes, data = _opened(value, headers, origin, UpscaleRequested)
+    return _read(_payload_type(attributes["type"]), attributes, data)[0]
+
+
+def decode_only(wanted: type[Data], value: bytes | None, headers: Headers, *, origin: str) -> Data:
+    """The payload of a record on a topic for events of one type: that is what bare JSON is taken for there.
+
+    Raises as `decode`; an event of another type is refused before anything else of it is judged.
+    """
+    attributes, data = _opened(value, headers, origin, wanted)
+    if _payload_type(attributes["type"]) is not wanted:
+        raise UndecodableEvent("unexpected_type", f"type: must be {wanted.type} here, got {attributes['type']}")
+    return _read(wanted, attributes, data)[1]
+
+
+def _read(model: type[Data], attributes: dict[str, Any], data: dict[str, Any]) -> tuple[Event, Data]:
+    if model is UpscaleRequested and data.get("job_id") is None:
+        data = {**data, "job_id": _derived_job_id(attributes)}
     try:
         payload = model.model_validate(data)
     except ValidationError as error:
         raise _refusal(model, data, problems(error), "invalid_payload") from None
     try:
-        return Event.model_validate({**attributes, "data": payload})
+        return Event.model_validate({**attributes, "data": payload}), payload
     except ValidationError as error:
         raise _refusal(model, data, problems(error), "invalid_attributes") from None
 
 
-def _split(value: bytes, headers: Mapping[str, bytes | None], origin: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The attributes and the payload, whichever of the three modes the record is in."""
-    media_type = _media_type(headers)
+def _opened(
+    value: bytes | None, headers: Headers, origin: str, bare: type[EventData]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attributes and the payload, whichever of the three modes the record is in; `bare` is what it is in none."""
+    if not value:
+        raise UndecodableEvent("empty", "event: the record has no value")
+    if len(value) > MAX_EVENT_BYTES:
+        raise UndecodableEvent("too_large", f"event: limit {MAX_EVENT_BYTES} bytes, got {len(value)}")
+    named = {name.lower(): raw for name, raw in headers}
+    media_type = _media_type(named)
     if media_type.startswith(STRUCTURED) and media_type not in (STRUCTURED, STRUCTURED_JSON):
         raise UndecodableEvent("unsupported_format", f"{CONTENT_TYPE}: must be {STRUCTURED_JSON}, got {media_type!r}")
     document = _json_object(value)
-    if not media_type.startswith(STRUCTURED) and any(f"{PREFIX}{name}" in headers for name in REQUIRED):
-        return _required(_text_attributes(headers)), document
+    if not media_type.startswith(STRUCTURED) and any(f"{PREFIX}{name}" in named for name in REQUIRED):
+        return _required(_text_attributes(named)), document
     if media_type.startswith(STRUCTURED) or "specversion" in document:
         payload = document.pop("data", None)
         if not isinstance(payload, dict):
             raise UndecodableEvent("missing_attribute", "data: must be a JSON object")
         return _required(document), payload
-    return {"type": UpscaleRequested.type, "id": str(uuid5(EVENT_NAMESPACE, origin)), "source": "bare"}, document
+    return {"type": bare.type, "id": str(uuid5(EVENT_NAMESPACE, origin)), "source": BARE}, document
 
 
 def _media_type(headers: Mapping[str, bytes | None]) -> str:
@@ -147,12 +167,9 @@ def _media_type(headers: Mapping[str, bytes | None]) -> str:
 
 def _json_object(value: bytes) -> dict[str, Any]:
     try:
-        document = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise UndecodableEvent("malformed_json", f"event: must be JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise UndecodableEvent("malformed_json", f"event: must be a JSON object, got {type(document).__name__}")
-    return document
+        return read_object(value)
+    except ValueError as error:
+        raise UndecodableEvent("malformed_json", f"event: {error}") from None
 
 
 def _text_attributes(headers: Mapping[str, bytes | None]) -> dict[str, Any]:

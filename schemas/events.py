@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
+from schemas.asked import Asked
 from schemas.callbacks import Webhook
 from schemas.failures import FailureCode, Fault
+from schemas.moment import Moment
+from schemas.open_words import OpenTo
 from schemas.options import OutputFormat, UpscaleOptions
-from schemas.problems import shown
 from schemas.stages import Stage
 
 TYPE_PREFIX = "io.upscale."
@@ -21,22 +23,10 @@ Tenant = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9
 Label = Annotated[str, Field(max_length=256)]
 
 
-def _written_out(value: object) -> object:
-    """Numbers are refused: whether they count seconds or milliseconds would be a guess."""
-    if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
-        return value
-    raise ValueError(f"must be an RFC 3339 time such as '2030-01-31T12:00:00Z', got {shown(value)}")
-
-
-def _within_reach(value: datetime) -> datetime:
-    """Converting a time at the rim of the calendar to another zone would leave it."""
-    if not 1970 <= value.year < 9999:
-        raise ValueError(f"must lie between the years 1970 and 9998, got {value.isoformat()!r}")
-    return value
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_within_reach)]
-"""A point in time with its zone, RFC 3339."""
+Code = Annotated[FailureCode, OpenTo(FailureCode)]
+"""Of a failure; the list may grow."""
+Where = Annotated[Stage, OpenTo(Stage)]
+"""A stage of the data path; the list may grow."""
 
 
 class EventData(BaseModel):
@@ -69,7 +59,7 @@ class JobData(EventData):
         return self.job_id
 
 
-class UpscaleRequested(JobData):
+class UpscaleRequested(Asked, JobData):
     """Ask for an upscale. The picture stays where it is; the event carries only a reference."""
 
     type: ClassVar[str] = f"{TYPE_PREFIX}requested.v1"
@@ -86,7 +76,7 @@ class UpscaleRequested(JobData):
     """Where the caller wants to hear of the job, beside the events."""
 
 
-class CancelRequested(JobData):
+class CancelRequested(Asked, JobData):
     """Call a job off. Harmless when it has ended, and when it has not been asked for yet: it then never runs."""
 
     type: ClassVar[str] = f"{TYPE_PREFIX}cancel-requested.v1"
@@ -110,8 +100,8 @@ class UpscaleProgress(JobEvent):
 
     type: ClassVar[str] = f"{TYPE_PREFIX}progress.v1"
 
-    stage: Stage
-    """Where the job is."""
+    stage: Where
+    """Where the job is; the list may grow."""
     tiles_done: Annotated[int, Field(ge=0)]
     """Tiles upscaled so far."""
     tiles_total: Annotated[int, Field(ge=1)]
@@ -179,10 +169,10 @@ class Failure(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
-    code: FailureCode
+    code: Code
     """What happened; the list may grow, so treat a word you do not know by `fault` and `retryable`."""
-    stage: Stage | None = None
-    """Where it happened; absent when before any stage."""
+    stage: Where | None = None
+    """Where it happened; absent when before any stage. The list may grow."""
     fault: Fault
     """Who has to act."""
     retryable: bool
@@ -225,8 +215,8 @@ class WebhookRejected(JobData):
 
     type: ClassVar[str] = f"{TYPE_PREFIX}webhook-rejected.v1"
 
-    reason: FailureCode
-    """Why: `url_scheme_not_allowed`, `url_blocked` or `invalid_request`."""
+    reason: Code
+    """Why: `url_scheme_not_allowed`, `url_blocked` or `invalid_request`; the list may grow."""
     message: Annotated[str, Field(max_length=2000)]
     """For a person; never an address that a name resolved to."""
 

@@ -113,14 +113,23 @@ EXAMPLES: dict[str, Event] = {payload.type: example(payload) for payload in PAYL
 
 
 def records() -> dict[str, dict[str, Any]]:
-    """Name -> a Kafka record as `{"key", "headers", "value"}`: every event, and requests in all three modes."""
-    asked = EXAMPLES[UpscaleRequested.type]
-    job = asked.data.subject
+    """Name -> a Kafka record as `{"key", "headers", "value"}`: every event, and what is asked in all three modes."""
+    asked, off = EXAMPLES[UpscaleRequested.type], EXAMPLES[CancelRequested.type]
     return {
-        "requested.bare": {"key": None, "headers": {}, "value": {"source": REQUEST.source, "options": {"scale": 2}}},
-        "requested.structured": {"key": job, "headers": {CONTENT_TYPE: STRUCTURED_JSON}, "value": to_document(asked)},
+        "requested.bare": _bare({"source": REQUEST.source, "options": {"scale": 2}}),
+        "requested.structured": _structured(asked),
+        "cancel-requested.bare": _bare(off.data.model_dump(mode="json")),
+        "cancel-requested.structured": _structured(off),
         **{short_name(event.type): record(encode(event)) for event in EXAMPLES.values()},
     }
+
+
+def _bare(value: dict[str, Any]) -> dict[str, Any]:
+    return {"key": None, "headers": {}, "value": value}
+
+
+def _structured(event: Event) -> dict[str, Any]:
+    return {"key": event.data.subject, "headers": {CONTENT_TYPE: STRUCTURED_JSON}, "value": to_document(event)}
 
 
 def short_name(event_type: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from schemas.events import ALL_EVENTS, TYPE_PREFIX, EventData
+from schemas.asked import nullable
+from schemas.events import ALL_EVENTS, TYPE_PREFIX, EventData, UpscaleRequested
 from schemas.options import UpscaleOptions
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -46,7 +47,12 @@ class _Untitled(GenerateJsonSchema):
 
 def of_model(model: type[BaseModel], references: str) -> Schema:
     """The schema of one model; `references` is where other models are found, with `{model}` for their name."""
-    return model.model_json_schema(ref_template=references, schema_generator=_Untitled)
+    schema = model.model_json_schema(ref_template=references, schema_generator=_Untitled)
+    if model is UpscaleRequested:
+        # Every event of ours names its job; a request may leave that to us, as the codec does it.
+        schema["required"].remove("job_id")
+        schema["properties"]["job_id"] = nullable(schema["properties"]["job_id"])
+    return schema
 
 
 def documents() -> Iterator[tuple[str, Schema]]:

@@ -3,30 +3,12 @@
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from schemas.problems import shown
+from schemas.asked import Asked, Numeric, Truth
 
 DEFAULT_MODEL = "realesrgan-x4plus"
 DEFAULT_FACE_MODEL = "gfpgan-v1.4"
-
-
-def _no_truth_value(value: object) -> object:
-    """Python counts `true` as 1; a caller who wrote it meant something else."""
-    if isinstance(value, bool):
-        raise ValueError(f"must be a number, got {shown(value)}")  # noqa: TRY004  pydantic reports no other kind
-    return value
-
-
-NotBoolean = BeforeValidator(_no_truth_value)
 
 
 class OutputFormat(StrEnum):
@@ -66,7 +48,7 @@ class FaceOrder(StrEnum):
     BEFORE = "before"  # on the source; the network then upscales the restored faces
 
 
-class FaceOptions(BaseModel):
+class FaceOptions(Asked):
     """How faces are restored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -74,23 +56,23 @@ class FaceOptions(BaseModel):
     model: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[ -~]+$")] = DEFAULT_FACE_MODEL
     """Name of the restoring network, as `upscale models` lists it: printable ASCII."""
 
-    weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NotBoolean] = 1.0
+    weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), Numeric] = 1.0
     """Share of the restored face in what is pasted, the rest being the face as it was. 1 is what upstream pastes."""
 
-    only_center: bool = False
+    only_center: Truth = False
     """Restore only the face nearest to the middle of the picture."""
 
-    max_size: Annotated[int | None, Field(ge=1, le=100_000), NotBoolean] = None
+    max_size: Annotated[int | None, Field(ge=1, le=100_000), Numeric] = None
     """Leave faces alone whose longer side is larger than this in source pixels: restoring takes detail from them."""
 
-    min_eye_distance: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False), NotBoolean] = 5.0
+    min_eye_distance: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False), Numeric] = 5.0
     """Leave faces alone whose eyes are nearer than this in source pixels."""
 
     order: FaceOrder = FaceOrder.AFTER
     """When faces are restored."""
 
 
-class UpscaleOptions(BaseModel):
+class UpscaleOptions(Asked):
     """Options of one upscale; unknown fields are refused so that a misspelt one is not silently ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -98,37 +80,37 @@ class UpscaleOptions(BaseModel):
     model: Annotated[str, Field(min_length=1, max_length=100)] = DEFAULT_MODEL
     """Name of the network, as `upscale models` lists it; case and the usual spellings are forgiven."""
 
-    scale: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), NotBoolean] = 4.0
+    scale: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False), Numeric] = 4.0
     """Output side divided by input side. 1 restores without enlarging."""
 
-    width: Annotated[int | None, Field(ge=1, le=100_000), NotBoolean] = None
+    width: Annotated[int | None, Field(ge=1, le=100_000), Numeric] = None
     """Width of the result in pixels, instead of `scale`. With `height` too, the result fits inside both."""
 
-    height: Annotated[int | None, Field(ge=1, le=100_000), NotBoolean] = None
+    height: Annotated[int | None, Field(ge=1, le=100_000), Numeric] = None
     """Height of the result in pixels, instead of `scale`. The picture keeps its proportions."""
 
     beyond_native: BeyondNative = BeyondNative.RESIZE
     """How a scale above the network's own is reached."""
 
-    denoise_strength: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False), NotBoolean] = None
+    denoise_strength: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False), Numeric] = None
     """From 0, which keeps noise, to 1; only of models that have the choice, and null takes their own 1."""
 
-    face_enhance: bool = False
+    face_enhance: Truth = False
     """Restore faces; without any, the picture is upscaled all the same. Needs weights beyond those of the install."""
 
     faces: FaceOptions = FaceOptions()
     """How faces are restored when `face_enhance` is true; without it nothing here has an effect."""
 
-    tile_size: Annotated[int | None, Field(ge=32, le=2048), NotBoolean] = None
+    tile_size: Annotated[int | None, Field(ge=32, le=2048), Numeric] = None
     """Largest window side in source pixels, context included; null lets the worker choose for its device."""
 
-    tile_pad: Annotated[int | None, Field(ge=0, le=128), NotBoolean] = None
+    tile_pad: Annotated[int | None, Field(ge=0, le=128), Numeric] = None
     """Context in source pixels around each window's core; null takes the model's own."""
 
     output_format: OutputFormat = OutputFormat.PNG
     """File format of the result."""
 
-    quality: Annotated[int, Field(ge=1, le=100), NotBoolean] = 95
+    quality: Annotated[int, Field(ge=1, le=100), Numeric] = 95
     """Quality of JPEG and lossy WebP; PNG ignores it."""
 
     metadata: MetadataPolicy = MetadataPolicy.STRIP

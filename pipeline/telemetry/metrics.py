@@ -81,6 +81,9 @@ RESTARTS = Counter("upscale_job_restarts_total", "Jobs begun again after a worke
 
 # Records that could not be tied to a job. Any of them: a producer sends what nobody can read.
 DEAD_LETTERS = Counter("upscale_dead_letters_total", "Records parked on the dead-letter topic.", ["topic", "reason"])
+# Records on the control topic that are no cancellation. Any of them: somebody believes a job called off that is not.
+# Each worker reads the whole topic, and again after it has lost the broker: compare with nothing, look at the log.
+CONTROL_REFUSED = Counter("upscale_control_refused_total", "Records of the control topic not understood.", ["reason"])
 # Committed offsets move while work finishes; still for long with work in flight means stuck.
 LAST_COMMIT = Gauge("upscale_last_commit_timestamp_seconds", "Unix time of the last successful offset commit.")
 # Requests before this worker, in its own partitions, what it holds included; add up over workers for the whole. Rising

@@ -10,6 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.kafka.follow import Followed
 from pipeline.patience import jittered_back_off
 from pipeline.storage.jobs import JobKey
+from pipeline.telemetry import metrics
 from pipeline.worker import outcome
 from pipeline.worker.claims import Claims
 from pipeline.worker.running import Running
@@ -37,16 +38,13 @@ async def listen(follow: Follow, cancel: Callable[[CancelRequested], Awaitable[N
 
 
 def understood(record: Followed) -> CancelRequested | None:
-    """The cancellation that a record is. Of others only the log tells: there is no job that would wait for them."""
+    """The cancellation that a record is. Of others only log and metric tell: no job waits for them to be parked."""
     try:
-        event = codec.decode(record.value, record.headers, origin=record.origin)
-    except (codec.UndecodableEvent, codec.InvalidRequest) as error:
-        log.warning("control_not_understood", origin=record.origin, reason=str(error))
+        return codec.decode_only(CancelRequested, record.value, record.headers, origin=record.origin)
+    except codec.UndecodableEvent as error:
+        metrics.CONTROL_REFUSED.labels(error.reason).inc()
+        log.warning("control_not_understood", origin=record.origin, reason=error.reason, detail=str(error))
         return None
-    if isinstance(event.data, CancelRequested):
-        return event.data
-    log.warning("control_not_understood", origin=record.origin, reason=f"type: {event.type} does not belong here")
-    return None
 
 
 async def cancel(

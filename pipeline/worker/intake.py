@@ -87,20 +87,18 @@ def _understood(
 ) -> Job | Refused | Undecodable:
     try:
         origin = first_origin(received.headers, received.position.origin)
-        event = codec.decode(received.value, received.headers, origin=origin)
+        request = codec.decode_only(UpscaleRequested, received.value, received.headers, origin=origin)
     except codec.UndecodableEvent as error:
         return Undecodable(error.reason, str(error))
     except codec.InvalidRequest as error:
         return Refused(error.request, JobFailed(error.code, str(error), {"field": error.field}))
-    if not isinstance(event.data, UpscaleRequested):
-        return Undecodable("unexpected_type", f"type: {event.type} does not belong on a request topic")
     try:
-        return _job(event.data, received, clocks, sources, models)
+        return _job(request, received, clocks, sources, models)
     except JobFailed as error:
-        return Refused(event.data, error)
+        return Refused(request, error)
     except Exception:
         log.exception("intake_crashed", origin=received.position.origin)
-        return Refused(event.data, JobFailed(FailureCode.INTERNAL, "an internal error; it is logged"))
+        return Refused(request, JobFailed(FailureCode.INTERNAL, "an internal error; it is logged"))
 
 
 def _job(

@@ -153,7 +153,7 @@ def test_environment_hands_the_same_settings_to_a_child() -> None:
         ),
         (
             {"UPSCALE_STORE__SOURCE_BUCKETS": "[1]"},
-            ["UPSCALE_STORE__SOURCE_BUCKETS: must be a valid string, got 1"],
+            ["UPSCALE_STORE__SOURCE_BUCKETS: must be text, got 1"],
         ),
         (
             {"UPSCALE_KAKFA__SERVERS": "a:1", "UPSCALE_IMAGE__MIN_SIDE": "none"},

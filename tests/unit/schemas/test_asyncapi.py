@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from schemas import topics
+from schemas.asyncapi_messages import ASKED
 from schemas.codec import encode
-from schemas.events import ALL_EVENTS, JobData
-from schemas.examples import EXAMPLES, record
+from schemas.events import ALL_EVENTS, EventData, JobData
+from schemas.examples import EXAMPLES, record, records, short_name
 from schemas.generate import FOLDER
 from schemas.topics import declare
 
@@ -98,13 +99,31 @@ def test_message_describes_what_is_sent(event: type) -> None:
         jsonschema.Draft202012Validator(payload).validate(value)
 
 
+@pytest.mark.parametrize("event", ASKED, ids=lambda event: event.__name__)
+def test_what_is_asked_has_the_three_forms_that_are_read(event: type[EventData]) -> None:
+    """A client made from the document may send each of them; only one of them needs headers."""
+    forms = {event.__name__: "", f"{event.__name__}Structured": ".structured", f"{event.__name__}Bare": ".bare"}
+    channels = [
+        channel["messages"] for channel in DOCUMENT["channels"].values() if event.__name__ in channel["messages"]
+    ]
+    assert channels
+    assert all(set(forms) == set(messages) for messages in channels)
+    assert [name for name in forms if MESSAGES[name].get("headers", {}).get("required")] == [event.__name__]
+    for name, form in forms.items():
+        sent = records()[short_name(event.type) + form]
+        payload = MESSAGES[name]["payload"]
+        schema = {**DOCUMENT, **(_at(payload["$ref"]) if "$ref" in payload else payload)}
+        jsonschema.Draft202012Validator(schema).validate(sent["value"])
+        jsonschema.Draft202012Validator(MESSAGES[name].get("headers", {})).validate(sent["headers"])
+
+
 @pytest.mark.parametrize("event", ALL_EVENTS, ids=lambda event: event.__name__)
 def test_message_can_be_correlated_and_keyed(event: type) -> None:
     """The job id joins all messages of a job and is the record's key; what is about no job has an id of its own."""
     message = MESSAGES[event.__name__]
     name = "job_id" if issubclass(event, JobData) else "endpoint_id"
     assert message["correlationId"]["location"] == f"$message.payload#/{name}"
-    assert name in _at(message["payload"]["$ref"])["required"]
+    assert name in _at(message["payload"]["$ref"])["properties"]
     assert message["bindings"]["kafka"]["key"]["type"] == "string"
 
 

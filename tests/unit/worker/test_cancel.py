@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.errors import CalledOff, ServiceUnreachable
 from pipeline.kafka.follow import Followed
@@ -18,8 +20,10 @@ from schemas import codec
 from schemas.events import CancelRequested, Event, EventData, UpscaleCanceled, UpscaleRequested, event_from
 from schemas.failures import FailureCode
 from tests.support.clock import run_virtual
+from tests.support.exposition import sample
 from tests.support.memory_jobs import MemoryJobs
 
+AT = "upscale.control/0/1"
 KEY = JobKey("acme", "job-1")
 REQUEST = CancelRequested(job_id="job-1", tenant="acme")
 LOST = ServiceUnreachable("broker", "127.0.0.1:9092", "UPSCALE_KAFKA__SERVERS", "gone")
@@ -27,7 +31,7 @@ LOST = ServiceUnreachable("broker", "127.0.0.1:9092", "UPSCALE_KAFKA__SERVERS", 
 
 def record(data: EventData) -> Followed:
     message = codec.encode(event_from(data, source="/test", time=datetime(2026, 1, 1, tzinfo=UTC)))
-    return Followed(message.value, message.headers, "upscale.control/0/1")
+    return Followed(message.value, message.headers, AT)
 
 
 class Deployment:
@@ -96,24 +100,42 @@ async def test_calling_off_again_says_nothing_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "followed",
+    ("followed", "reason", "detail"),
     [
-        Followed(None, (), "upscale.control/0/1"),
-        Followed(b"not json", (), "upscale.control/0/1"),
-        Followed(b'{"source": "https://example.com/a.png", "deadline": 7}', (), "upscale.control/0/1"),
-        record(UpscaleRequested(job_id="job-1", source="https://example.com/a.png")),
-        record(UpscaleCanceled(job_id="job-1")),
+        (Followed(None, (), AT), "empty", "the record has no value"),
+        (Followed(b"not json", (), AT), "malformed_json", "must be JSON"),
+        (Followed(b'{"tenant": "acme"}', (), AT), "invalid_payload", "job_id: is required"),
+        (
+            record(UpscaleRequested(job_id="job-1", source="https://example.com/a.png")),
+            "unexpected_type",
+            "cancel-requ",
+        ),
+        (record(UpscaleCanceled(job_id="job-1")), "unexpected_type", "must be io.upscale.cancel-requested.v1 here"),
     ],
-    ids=["empty", "garbage", "invalid request", "request", "event of ours"],
+    ids=["empty", "garbage", "without a name", "request", "event of ours"],
 )
-def test_record_that_is_no_cancellation_is_passed_over(followed: Followed) -> None:
-    """It must not end the worker that reads it, which would be all of them."""
-    assert understood(followed) is None
+def test_record_that_is_no_cancellation_is_passed_over_and_told(followed: Followed, reason: str, detail: str) -> None:
+    """It must not end the worker that reads it, which would be all of them; log and metric say what it lacks."""
+    before = sample("upscale_control_refused_total", reason=reason)
+    with capture_logs() as logs:
+        assert understood(followed) is None
+    assert sample("upscale_control_refused_total", reason=reason) == before + 1
+    assert [(line["event"], line["origin"], line["reason"]) for line in logs] == [
+        ("control_not_understood", AT, reason)
+    ]
+    assert detail in logs[0]["detail"]
 
 
-def test_cancellation_is_understood() -> None:
+BARE = Followed(b'{"job_id": "job-1", "tenant": "acme"}', (), AT)
+STRUCTURED = Followed(
+    orjson.dumps(codec.to_document(event_from(REQUEST, source="/test", time=datetime(2026, 1, 1, tzinfo=UTC)))), (), AT
+)
+
+
+@pytest.mark.parametrize("followed", [record(REQUEST), STRUCTURED, BARE], ids=["binary", "structured", "bare"])
+def test_cancellation_is_understood_in_each_of_the_three_forms(followed: Followed) -> None:
     """With the tenant: ids of jobs are only unique within one."""
-    assert understood(record(REQUEST)) == REQUEST
+    assert understood(followed) == REQUEST
 
 
 def test_listening_passes_over_what_it_does_not_understand_and_outlasts_the_broker() -> None:

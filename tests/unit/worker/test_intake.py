@@ -113,7 +113,6 @@ def test_bare_request_without_a_name_is_the_same_job_when_it_was_handed_on_or_pl
         pytest.param(b"[1]", "malformed_json", id="not an object"),
         pytest.param(b'{"a":"' + b"x" * codec.MAX_EVENT_BYTES + b'"}', "too_large", id="too large"),
         pytest.param({**PLAIN, "job_id": "has spaces"}, "invalid_payload", id="a job id that is none"),
-        pytest.param({**PLAIN, "job_id": None}, "invalid_payload", id="a job id of null"),
         pytest.param({**PLAIN, "tenant": "../other"}, "invalid_payload", id="a tenant that is none"),
         pytest.param(enveloped(type="com.example.other"), "unknown_type", id="somebody else's event"),
         pytest.param(enveloped(type="io.upscale.requested.v2"), "unsupported_version", id="a later version"),
@@ -151,8 +150,13 @@ def test_record_that_our_own_code_cannot_read_is_parked(monkeypatch: pytest.Monk
     def broken(*_: object, **__: object) -> NoReturn:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(codec, "decode", broken)
+    monkeypatch.setattr(codec, "decode_only", broken)
     assert undecodable(PLAIN).reason == "not_understood"
+
+
+def test_event_of_ours_is_known_for_one_by_its_type_whatever_it_lacks() -> None:
+    """A sentence about a field of it would send its sender in the wrong direction."""
+    assert undecodable(enveloped(type="io.upscale.completed.v1")).reason == "unexpected_type"
 
 
 def test_event_of_ours_on_a_request_topic_is_parked() -> None:
@@ -161,7 +165,7 @@ def test_event_of_ours_on_a_request_topic_is_parked() -> None:
     found = undecodable(message.value, headers=message.headers)
     assert (found.reason, found.detail) == (
         "unexpected_type",
-        f"type: {UpscaleStarted.type} does not belong on a request topic",
+        f"type: must be {UpscaleRequested.type} here, got {UpscaleStarted.type}",
     )
 
 
