@@ -57,14 +57,17 @@ class Announcer:
         await say(event)
 
     def progress(self, request: UpscaleRequested) -> Callable[[int, int], None]:
-        """A callback `(tiles_done, tiles_total)` that announces at most every `PROGRESS_INTERVAL_SECONDS`."""
-        last = self._now()
+        """A callback `(tiles_done, tiles_total)` that announces at most every `PROGRESS_INTERVAL_SECONDS`.
+
+        That all is done is said only where something was said before: the end of the job says it better.
+        """
+        last, told = self._now(), False
 
         def report(done: int, total: int) -> None:
-            nonlocal last
-            if self._now() - last < PROGRESS_INTERVAL_SECONDS:
+            nonlocal last, told
+            if self._now() - last < PROGRESS_INTERVAL_SECONDS or (done >= total and not told):
                 return
-            last = self._now()
+            last, told = self._now(), True
             self.announce(
                 UpscaleProgress(
                     job_id=request.job_id,

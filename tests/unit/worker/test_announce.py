@@ -135,12 +135,15 @@ def test_progress_is_told_at_most_so_often_and_names_the_job() -> None:
 
 
 def test_progress_of_a_job_that_ends_at_once_is_not_told() -> None:
-    """A small picture makes one event, its completion."""
-    broker = Broker()
+    """A small picture makes one event, its completion, however slow the device is."""
+    broker, clock = Broker(), FakeClock()
 
     async def scene() -> None:
-        async with Announcer(broker.say, FakeClock()) as announcer:
+        async with Announcer(broker.say, clock) as announcer:
             announcer.progress(REQUEST)(1, 1)
+            slow = announcer.progress(REQUEST)
+            clock.advance(10 * PROGRESS_INTERVAL_SECONDS)
+            slow(1, 1)
             await asyncio.sleep(1.0)
 
     run_virtual(scene())
