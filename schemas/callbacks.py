@@ -46,9 +46,9 @@ class Webhook(Asked):
     mode: WebhookMode = WebhookMode.TERMINAL
     """Whether progress is told too."""
     events: Annotated[tuple[WebhookEvent, ...], Field(min_length=1, max_length=len(WebhookEvent))] | None = None
-    """Only these; null is all that the mode has."""
+    """Only these; null is all that the mode has. With none that can come the webhook is not called."""
     payload: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9-]*$")] = DEFAULT_PAYLOAD
-    """Shape of the body."""
+    """Shape of the body; `upscale` is the only one so far."""
 
     def wants(self, event: WebhookEvent) -> bool:
         """Whether it is to be called for `event`."""

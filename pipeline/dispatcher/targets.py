@@ -2,7 +2,7 @@
 
 from pipeline.dispatcher.payload import RENDERERS
 from pipeline.storage.urls import UrlPolicy, UrlRefused, admit
-from schemas.callbacks import Webhook
+from schemas.callbacks import Webhook, WebhookEvent
 from schemas.events import UpscaleRequested, WebhookRejected
 from schemas.failures import FailureCode
 
@@ -26,6 +26,9 @@ def _fault(webhook: Webhook, policy: UrlPolicy) -> tuple[FailureCode, str] | Non
     if webhook.payload not in RENDERERS:
         known = ", ".join(sorted(RENDERERS))
         return FailureCode.INVALID_REQUEST, f"webhook.payload: must be one of {known}, got {webhook.payload!r}"
+    if not any(webhook.wants(event) for event in WebhookEvent if event is not WebhookEvent.TEST):
+        named = ", ".join(webhook.events or ())
+        return FailureCode.INVALID_REQUEST, f"webhook.events: none of {named} comes in mode {webhook.mode}"
     try:
         admit(webhook.url, policy)
     except UrlRefused as refused:
