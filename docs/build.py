@@ -1,6 +1,6 @@
 """Write the parts of docs/ that follow from the code, or check that they are current: `python -m docs.build [--check]`.
 
-`settings.md`, `failures.md` and `models.md` are made whole; in `events.md` only what stands between example marks is.
+`settings.md`, `failures.md` and `models.md` are made whole; in `events.md` only what stands between marks is.
 """
 
 import re
@@ -17,6 +17,7 @@ from pipeline.settings import Settings
 from pipeline.variables import variable
 from schemas.examples import records
 from schemas.failures import FAILURES, FailureCode, FailureKind
+from schemas.remarks import REMARKS, Remark
 
 FOLDER = Path(__file__).parent
 
@@ -43,6 +44,7 @@ not know by its `fault` and `retryable`.
 Made from `schemas/failures.py` by `python -m docs.build`.
 """
 
+WARNINGS = re.compile(r"(<!-- warnings -->\n).*?(<!-- end -->\n)", re.DOTALL)
 EXAMPLE = re.compile(r"(<!-- example: (?P<name>[a-z.-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 
@@ -113,6 +115,12 @@ def with_examples(page: str, examples: Mapping[str, object]) -> str:
     return EXAMPLE.sub(shown, page)
 
 
+def with_warnings(page: str) -> str:
+    """`page` with the table of all warnings between their marks."""
+    table = _table("", ("warning", "meaning"), ((f"`{remark}`", REMARKS[remark]) for remark in Remark))
+    return WARNINGS.sub(lambda found: f"{found[1]}{table.lstrip()}{found[2]}", page)
+
+
 def pages(folder: Path = FOLDER) -> dict[str, str]:
     """File name -> what it should hold."""
     events = (folder / "events.md").read_text(encoding="utf-8")
@@ -120,7 +128,7 @@ def pages(folder: Path = FOLDER) -> dict[str, str]:
         "settings.md": settings_page(),
         "failures.md": failures_page(),
         "models.md": models_page(),
-        "events.md": with_examples(events, records()),
+        "events.md": with_warnings(with_examples(events, records())),
     }
 
 

@@ -65,7 +65,7 @@ class UpscaleRequested(Asked, JobData):
     type: ClassVar[str] = f"{TYPE_PREFIX}requested.v1"
 
     source: Annotated[str, Field(min_length=1, max_length=8192)]
-    """Where the picture is: `https://…`, `s3://bucket/key`, or `upload:KEY` for an object in our own bucket."""
+    """Where the picture is: `https://…`, `s3://bucket/key`, or `upload:KEY` for `uploads/TENANT/KEY` in our bucket."""
     options: UpscaleOptions = UpscaleOptions()
     """What is asked for; all of it has defaults."""
     deadline: Moment | None = None
@@ -155,7 +155,7 @@ class UpscaleCompleted(JobEvent):
     provenance: Provenance
     """What made it."""
     warnings: list[str] = []
-    """Remarks that did not prevent the result, such as `animation_dropped`."""
+    """Remarks that did not prevent the result, such as `animation_dropped`; the list may grow."""
     source_width: Annotated[int, Field(gt=0)]
     """Pixels, upright."""
     source_height: Annotated[int, Field(gt=0)]

@@ -8,10 +8,10 @@ from PIL import Image, ImageCms
 from pipeline.imaging.matrix_profile import parse
 from pipeline.imaging.raster import Pixels
 from pipeline.imaging.samples import Model, Samples
+from schemas.remarks import Remark
 
 MAX_PROFILE_BYTES = 4 * 2**20
 """Larger than any profile of a device; what exceeds it is ignored."""
-PROFILE_IGNORED = "icc_ignored"
 _SPACES: dict[Model, str] = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
@@ -30,7 +30,7 @@ def to_srgb(samples: Samples, profile: bytes | None) -> tuple[Pixels, tuple[str,
     try:
         return _managed(samples, profile), ()
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return _unmanaged(samples), (PROFILE_IGNORED,)
+        return _unmanaged(samples), (Remark.ICC_IGNORED,)
 
 
 def _managed(samples: Samples, profile: bytes) -> Pixels:

@@ -18,8 +18,7 @@ from pipeline.imaging.formats import Format
 from pipeline.imaging.header import Limits, inspect
 from pipeline.imaging.raster import Raster
 from schemas.failures import FailureCode
-
-EXIF_DROPPED = "exif_dropped"
+from schemas.remarks import Remark
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Decoded:
 
     raster: Raster
     warnings: tuple[str, ...] = ()
-    """Stable words: animation_dropped, pages_dropped, icc_ignored, depth_reduced, exif_dropped."""
+    """Of `Remark`."""
 
 
 def decode(data: bytes, limits: Limits, *, keep_exif: bool) -> Decoded:
@@ -54,7 +53,7 @@ def _kept_exif(found: Image.Exif | None) -> tuple[bytes | None, tuple[str, ...]]
     except Exception:
         block = None
     if block is None or len(block) > exif.MAX_BYTES:
-        return None, (EXIF_DROPPED,)
+        return None, (Remark.EXIF_DROPPED,)
     return block or None, ()
 
 

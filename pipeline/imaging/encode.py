@@ -14,9 +14,8 @@ from pipeline.imaging import png_write
 from pipeline.imaging.raster import Pixels, Raster, interleaved
 from schemas.failures import FailureCode
 from schemas.options import OutputFormat
+from schemas.remarks import Remark
 
-ALPHA_FLATTENED = "alpha_flattened"
-DEPTH_REDUCED = "depth_reduced"
 MAX_SIDES: Mapping[OutputFormat, int] = {
     OutputFormat.PNG: 2**31 - 1,
     OutputFormat.JPEG: 65_500,
@@ -41,7 +40,7 @@ class EncodedImage:
     width: int
     height: int
     warnings: tuple[str, ...] = ()
-    """What the format could not carry: alpha_flattened, depth_reduced."""
+    """What the format could not carry, of `Remark`."""
 
 
 def check_output(width: int, height: int, output_format: OutputFormat, max_pixels: int) -> None:
@@ -61,11 +60,11 @@ def encode(raster: Raster, output_format: OutputFormat, quality: int) -> Encoded
     if output_format is OutputFormat.PNG:
         return EncodedImage(png_write.write(raster), output_format, raster.width, raster.height)
     reduced = _eight_bits(raster)
-    lost = (DEPTH_REDUCED,) if reduced is not raster else ()
+    lost = (Remark.DEPTH_REDUCED,) if reduced is not raster else ()
     if output_format is OutputFormat.WEBP:
         return EncodedImage(_webp(reduced, quality), output_format, raster.width, raster.height, lost)
     if reduced.alpha is not None:
-        lost = (*lost, ALPHA_FLATTENED)
+        lost = (*lost, Remark.ALPHA_FLATTENED)
     return EncodedImage(_jpeg(reduced, quality), output_format, raster.width, raster.height, lost)
 
 

@@ -26,10 +26,8 @@ from pipeline.imaging.header import Header
 from pipeline.imaging.jpeg import completions, understood
 from pipeline.imaging.samples import Samples, samples_of, strips
 from schemas.failures import FailureCode
+from schemas.remarks import Remark
 
-ANIMATION_DROPPED = "animation_dropped"
-PAGES_DROPPED = "pages_dropped"
-DEPTH_REDUCED = "depth_reduced"
 _NO_PROFILE = b"\0"
 Opened = TypeVar("Opened", bound=ImageFile)
 
@@ -54,7 +52,7 @@ def read(data: bytes, header: Header) -> Reading:
 def _png(data: bytes, _header: Header) -> Reading:
     file = png_chunks.walk(data)
     block = exif.readable(lambda: _loaded(file.chunks.get(b"eXIf", b"")))
-    dropped = (ANIMATION_DROPPED,) if file.animated else ()
+    dropped = (Remark.ANIMATION_DROPPED,) if file.animated else ()
     return Reading(png_read.read(file), _inflated_profile(file.chunks.get(b"iCCP", b"")), block, dropped)
 
 
@@ -90,7 +88,7 @@ def _tiff(data: bytes, header: Header) -> Reading:
     samples, reduced = tiff_read.read(image, data, page)
     if block is not None:
         block.pop(ExifTags.Base.Orientation, None)
-    warnings = ((PAGES_DROPPED,) if page.more_follow else ()) + ((DEPTH_REDUCED,) if reduced else ())
+    warnings = ((Remark.PAGES_DROPPED,) if page.more_follow else ()) + ((Remark.DEPTH_REDUCED,) if reduced else ())
     return Reading(samples, _profile(image), block, warnings)
 
 
@@ -156,9 +154,9 @@ def _profile(image: ImageFile) -> bytes | None:
 def _animation(image: "GifImageFile | WebPImageFile") -> tuple[str, ...]:
     """Asked after the first picture is taken, because looking for a second one moves on in the file."""
     try:
-        return (ANIMATION_DROPPED,) if image.is_animated else ()
+        return (Remark.ANIMATION_DROPPED,) if image.is_animated else ()
     except (OSError, SyntaxError, ValueError, struct.error):
-        return (ANIMATION_DROPPED,)  # there is more, and it is broken
+        return (Remark.ANIMATION_DROPPED,)  # there is more, and it is broken
 
 
 def _inflated_profile(chunk: bytes) -> bytes | None:

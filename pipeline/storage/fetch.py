@@ -63,11 +63,11 @@ async def fetch_object(store: Store, bucket: str, key: str, settings: FetchSetti
             async with asyncio.timeout(settings.total_timeout_seconds):
                 return await attempt(read, store.settings)
     except STORE_ERRORS as error:
-        raise explain_source(error) from error
+        raise explain_source(error, key) from error
 
 
-def explain_source(error: Exception) -> JobFailed:
-    """An error of the store while it was asked for a source, in the caller's words."""
+def explain_source(error: Exception, key: str) -> JobFailed:
+    """An error of the store while it was asked for the source at `key`, in the caller's words."""
     match meaning(error):
         case Meaning.PASSING if not isinstance(error, (IncompleteReadError, aiohttp.ClientPayloadError)):
             return JobFailed(FailureCode.STORE_UNAVAILABLE, "the object store does not answer")
@@ -81,7 +81,8 @@ def explain_source(error: Exception) -> JobFailed:
             reason, code = "does not exist", 404
         case _:
             reason, code = "is not handed out by the object store", status(error)
-    return JobFailed(FailureCode.SOURCE_STATUS, f"source: the object {reason}, got status {code}", {"status": code})
+    told = f"source: the object {key!r} {reason}, got status {code}"
+    return JobFailed(FailureCode.SOURCE_STATUS, told, {"status": code})
 
 
 async def _chunks(body: aiohttp.StreamReader) -> AsyncIterator[bytes]:

@@ -60,6 +60,7 @@ async def test_upload_is_fetched_by_its_name_and_only_by_its_tenant(fetch: Fetch
     with pytest.raises(JobFailed) as failed:
         await fetched(fetch, store, f"upload:{name}", tenant="other")
     assert (failed.value.code, failed.value.details) == (FailureCode.SOURCE_STATUS, {"status": 404})
+    assert failed.value.message == f"source: the object 'uploads/other/{name}' does not exist, got status 404"
 
 
 @pytest.mark.parametrize(

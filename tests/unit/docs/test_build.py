@@ -17,6 +17,7 @@ from schemas import codec
 from schemas.events import UpscaleRequested
 from schemas.examples import records
 from schemas.failures import FailureCode
+from schemas.remarks import REMARKS, Remark
 
 
 def test_pages_are_current() -> None:
@@ -55,6 +56,13 @@ def test_events_page_shows_every_example() -> None:
     """Every event, and a request in each of its forms."""
     shown = re.findall(r"<!-- example: ([a-z.-]+) -->", (FOLDER / "events.md").read_text())
     assert sorted(shown) == sorted(records())
+
+
+def test_events_page_explains_every_warning() -> None:
+    """Each with a meaning of its own."""
+    page = (FOLDER / "events.md").read_text()
+    assert [word for word in Remark if f"| `{word}` | {REMARKS[word]} |" in page] == list(Remark)
+    assert len(set(REMARKS.values())) == len(Remark)
 
 
 def test_examples_are_put_between_their_marks_only() -> None:
