@@ -11,6 +11,7 @@ from pipeline.dispatcher.at_once import AtOnce, Hands
 from pipeline.dispatcher.payload import body_of
 from pipeline.dispatcher.plan import Planned
 from pipeline.errors import PipelineError
+from pipeline.kafka.retry import first_origin
 from pipeline.kafka.scan import Record
 from pipeline.state import endpoints, offsets
 from pipeline.state.database import Connection, Database
@@ -155,7 +156,7 @@ def ends(records: Iterable[Record]) -> dict[tuple[str, int], int]:
 def understood(record: Record) -> Event | None:
     """The event that a record is, as far as it tells of a job; the worker parks what cannot be read."""
     try:
-        return codec.decode(record.value, record.headers, origin=origin_of(record))
+        return codec.decode(record.value, record.headers, origin=first_origin(record.headers, origin_of(record)))
     except codec.UndecodableEvent:
         return None
     except codec.InvalidRequest as error:

@@ -13,9 +13,10 @@ from sqlalchemy import event, select
 from pipeline.dispatcher.at_once import Hands
 from pipeline.dispatcher.attempts import Keys
 from pipeline.dispatcher.deliver import url_policy
-from pipeline.dispatcher.intake import Intake
+from pipeline.dispatcher.intake import Intake, understood
 from pipeline.dispatcher.tell import Teller
 from pipeline.errors import JobFailed, StateUnavailable
+from pipeline.kafka.retry import with_origin
 from pipeline.kafka.scan import Record
 from pipeline.settings import StateSettings, WebhookSettings
 from pipeline.state import endpoints, tables
@@ -221,6 +222,14 @@ async def test_payload_that_nobody_renders_is_rejected_with_those_there_are(scen
     [told] = scene.said
     assert told.data.model_dump()["message"] == "webhook.payload: must be one of upscale, got 'mine'"
     assert await scene.planned() == []
+
+
+async def test_bare_request_that_was_handed_on_is_the_job_that_it_was(scene: Scene) -> None:
+    """Back from a retry topic it lies elsewhere; taken for another job, that one would be told of for ever."""
+    bare = Record("upscale.requests.bulk", 0, 8, None, b'{"source": "s3://b/k"}', (), datetime.fromtimestamp(NOW, UTC))
+    back = replace(bare, offset=99, headers=with_origin((), "upscale.requests.bulk/0/8"))
+    events = [understood(bare), understood(back)]
+    assert len({event.data.subject for event in events if event}) == 1
 
 
 async def test_running_job_is_told_of_in_time_and_no_more_often(scene: Scene) -> None:
