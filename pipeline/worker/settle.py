@@ -15,6 +15,7 @@ import structlog
 
 from pipeline.errors import CalledOff, JobFailed, ShuttingDown
 from pipeline.kafka.deadletter import Why
+from pipeline.kafka.publish import MessageTooLarge
 from pipeline.kafka.records import Received
 from pipeline.kafka.retry import History, history
 from pipeline.storage.jobs import Begun, Busy, JobKey, Suspect, WornOut
@@ -108,12 +109,16 @@ class Handling:
     async def _set_aside(self, received: Received, error: JobFailed) -> Settled:
         """What goes wrong outside of a job's own work would go wrong again, here and in every worker after this one.
 
-        It is tried again from the retry topics, and then parked without an end that could be told.
+        It is tried again from the retry topics, and then parked without an end that could be told. So is at once what
+        no retry topic takes: its sender may have left no room for our headers.
         """
         ended = verdict(error, history(received.headers), None)
         if isinstance(ended, Again):
-            await self._ports.hand_on(received, ended)
-            return Settled()
+            try:
+                await self._ports.hand_on(received, ended)
+                return Settled()
+            except MessageTooLarge as too_large:
+                error = too_large
         await self._ports.park(received, Why(NOT_SETTLED, f"{error.code}: {error.message}"))
         return Settled(parked=True)
 

@@ -13,6 +13,7 @@ import pytest
 from pipeline.errors import CalledOff, DeviceDied, JobExpired, JobFailed, ShuttingDown
 from pipeline.gpu.models.catalog import Catalogue
 from pipeline.kafka.deadletter import Why
+from pipeline.kafka.publish import MessageTooLarge
 from pipeline.kafka.records import Received
 from pipeline.kafka.retry import Headers, played_again
 from pipeline.settings import FetchSettings, StoreSettings
@@ -471,3 +472,18 @@ async def test_records_that_nobody_can_read_stop_no_worker() -> None:
     for offset in range(2 * MOST_IN_A_ROW):
         await bench.settle(replace(make_received(value=b"not json"), key=str(offset).encode()))
     assert bench.stopped == []
+
+
+class FullToTheBrim(Bench):
+    """A record whose headers leave no room for ours."""
+
+    async def _hand_on(self, received: Received, again: Again) -> None:
+        raise MessageTooLarge(len(received.value or b""))
+
+
+async def test_record_that_no_retry_topic_takes_is_parked() -> None:
+    """Coming again it would end this worker, and after it every other."""
+    bench = FullToTheBrim(TIMEOUT)
+    await bench.settle(record())
+    assert [why.reason for why in bench.parked] == ["internal"]
+    assert bench.log[-2:] == ["parked", "let go"]
