@@ -1,7 +1,7 @@
 """The messages of the AsyncAPI document: headers, payload and an example of each."""
 
 from schemas import topics
-from schemas.codec import CONTENT_TYPE, JSON, STRUCTURED, STRUCTURED_JSON, encode
+from schemas.codec import CONTENT_TYPE, JSON, STRUCTURED_JSON, encode
 from schemas.events import CancelRequested, EventData, JobData, UpscaleRequested
 from schemas.examples import EXAMPLES, record, records, short_name
 from schemas.json_schemas import ATTRIBUTES, REQUIRED_ATTRIBUTES, Schema
@@ -12,6 +12,10 @@ DEAD_LETTER = "DeadLetter"
 MARK = "DeadLetterMark"
 STRUCTURED_FORM = "Structured"
 BARE_FORM = "Bare"
+
+OF_STRUCTURED_MODE = r"^application/cloudevents(\+json)? *(;|$)"
+OF_BINARY_MODE = r"^(?!application/cloudevents)"
+"""By this header the two are told apart; parameters may follow."""
 
 ASKED: tuple[type[EventData], ...] = (UpscaleRequested, CancelRequested)
 """Events that the service reads, in three forms each."""
@@ -26,7 +30,7 @@ def message(event: type[EventData]) -> Schema:
         "title": event.__name__,
         "summary": (event.__doc__ or "").partition("\n")[0],
         "contentType": JSON,
-        "headers": _headers(event.type),
+        "headers": _headers(event),
         "payload": {"$ref": REFERENCES.format(model=event.__name__)},
         "correlationId": {"location": f"$message.payload#/{subject}", "description": "What it is about."},
         "bindings": {"kafka": _keyed(f"The {subject.replace('_', ' ')}, UTF-8.")},
@@ -43,7 +47,7 @@ def asked_otherwise(event: type[EventData]) -> dict[str, Schema]:
         "properties": {**ATTRIBUTES, "type": {"const": event.type}, "data": {"$ref": payload}},
         "required": [*REQUIRED_ATTRIBUTES, "data"],
     }
-    media_types = {"type": "string", "enum": [STRUCTURED_JSON, STRUCTURED], "description": "May be absent."}
+    media_types = {"type": "string", "pattern": OF_STRUCTURED_MODE, "description": "May be absent."}
     return {
         structured: _form(event, "structured", "a CloudEvent in structured mode", envelope)
         | {"contentType": STRUCTURED_JSON, "headers": {"type": "object", "properties": {CONTENT_TYPE: media_types}}},
@@ -64,19 +68,20 @@ def _form(event: type[EventData], form: str, words: str, payload: Schema) -> Sch
     }
 
 
-def _headers(event_type: str) -> Schema:
-    """Binary mode. The media type is required by it; `traceparent` and `tracestate` belong to the hop."""
+def _headers(event: type[EventData]) -> Schema:
+    """Binary mode. `traceparent` and `tracestate` belong to the hop. What we read needs no media type."""
     attributes = {f"ce_{name}": schema for name, schema in ATTRIBUTES.items()}
+    required = [f"ce_{name}" for name in REQUIRED_ATTRIBUTES]
     return {
         "type": "object",
         "properties": {
-            CONTENT_TYPE: {"const": JSON},
+            CONTENT_TYPE: {"type": "string", "pattern": OF_BINARY_MODE} if event in ASKED else {"const": JSON},
             **attributes,
-            "ce_type": {"const": event_type},
+            "ce_type": {"const": event.type},
             "traceparent": {"type": "string", "description": "W3C trace context."},
             "tracestate": {"type": "string", "description": "W3C trace context."},
         },
-        "required": [CONTENT_TYPE, *(f"ce_{name}" for name in REQUIRED_ATTRIBUTES)],
+        "required": required if event in ASKED else [CONTENT_TYPE, *required],
     }
 
 
