@@ -4,7 +4,7 @@ Every function takes at most `limit` rows, the oldest first, and takes part in t
 `Database.write()` begins.
 """
 
-from sqlalchemy import delete, literal_column, or_, select, tuple_
+from sqlalchemy import and_, delete, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pipeline.state.jobs import ENDED
@@ -16,15 +16,16 @@ _ENDED = jobs.c.rank == literal_column(str(ENDED))
 
 
 async def forget_deliveries(connection: AsyncConnection, before: float, limit: int) -> int:
-    """Forget what happened before then; how many it was.
+    """Forget what ended before then; how many it was.
 
-    What is to be attempted is kept, unless its endpoint is disabled.
+    What is to be attempted is kept, unless its endpoint has been disabled for as long.
     """
-    disabled = select(endpoints.c.id).where(endpoints.c.disabled_at.is_not(None))
-    over = or_(deliveries.c.state != DeliveryState.PENDING, deliveries.c.endpoint_id.in_(disabled))
+    disabled = select(endpoints.c.id).where(endpoints.c.disabled_at < before)
+    given_up = and_(deliveries.c.state == DeliveryState.PENDING, deliveries.c.endpoint_id.in_(disabled))
     oldest = (
         select(deliveries.c.id)
-        .where(deliveries.c.created_at < before, over)
+        # Nothing ends before it is made, and of the two only the making has an index.
+        .where(deliveries.c.created_at < before, or_(deliveries.c.ended_at < before, given_up))
         .order_by(deliveries.c.created_at)
         .limit(limit)
     )

@@ -54,7 +54,7 @@ async def test_job_outlasts_the_events_that_could_tell_of_its_end_again(database
     await recorded(database, [attempt(one, Outcome.REFUSED, EXHAUSTED)])
     kept = declare("p", partitions=1).events.retention_ms / 1000
 
-    await pruning(database, NOON + kept + 1).prune()
+    await pruning(database, NOON + kept + 2).prune()
     async with database.read() as connection:
         assert await find(connection, name) is not None
         assert not await log_of(connection)

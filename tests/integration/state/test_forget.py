@@ -93,8 +93,8 @@ async def test_old_jobs_are_found_by_their_index(database: Database) -> None:
     assert "ix_jobs_ended" in lines
 
 
-async def test_deliveries_that_are_over_and_old_are_forgotten_with_their_attempts(database: Database) -> None:
-    """And what waits for a disabled endpoint; what is still to be attempted stays, however old."""
+async def test_deliveries_that_ended_long_ago_are_forgotten_with_their_attempts(database: Database) -> None:
+    """And what waits for an endpoint that was disabled long ago; what is still to be attempted stays, however old."""
     endpoint, disabled = await registered(database), await registered(database)
     await planned(database, endpoint, 3, created_at=NOON - 10)
     over = await claimed(database)
@@ -102,10 +102,11 @@ async def test_deliveries_that_are_over_and_old_are_forgotten_with_their_attempt
     async with database.write() as connection:
         await enable(connection, endpoint.id)
         await disable(connection, disabled.id, "owner", NOON)
+        assert await forget_deliveries(connection, NOON, limit=3) == 0, "over, or given up, not long enough"
     waiting = await planned(database, endpoint, created_at=NOON - 10)
     await planned(database, disabled, created_at=NOON - 10)
-    recent = await planned(database, disabled, created_at=NOON)
+    recent = await planned(database, disabled, created_at=NOON + 2)
     async with database.write() as connection:
-        counts = [await forget_deliveries(connection, NOON, limit=3) for _ in range(3)]
+        counts = [await forget_deliveries(connection, NOON + 2, limit=3) for _ in range(3)]
     assert counts == [3, 1, 0]
     assert {entry.id for entry in await logged(database)} == {*waiting, *recent}
