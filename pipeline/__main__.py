@@ -1,9 +1,12 @@
 """The command line: imports only the role or tool that is asked for."""
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Protocol, cast
 
 from pipeline import __version__, environment, settings
@@ -51,6 +54,8 @@ CANNOT_START = 1
 USAGE = 2
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
+NOBODY_READS = 141
+"""The same with SIGPIPE: `| head` has seen enough."""
 
 
 def build_parser(chosen: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
@@ -75,10 +80,29 @@ def _log_for_a_person(telemetry: settings.TelemetrySettings) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Errors that an operator can cure are one line on stderr, never a traceback."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Names of files are bytes, and some are no text.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        _give_up_stdout()
+        return NOBODY_READS
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _give_up_stdout()
+        print(f"upscale: {error}", file=sys.stderr)
+        return CANNOT_START
+    return code
+
+
+def _give_up_stdout() -> None:
+    """Python would write what is left at its end, and fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from pathlib import Path
+from uuid import uuid4
 
 from pipeline.errors import PipelineError
 from pipeline.storage.attempts import attempt
@@ -44,7 +45,8 @@ async def download(store: Store, stored: StoredObject, path: Path) -> None:
     Raises `TransferFailed` when it is gone, is not what was stored or cannot be written, `ServiceUnreachable` and
     `ServiceRefused`.
     """
-    partial = path.with_name(f"{path.name}.part")
+    # Not made of the name, which may be as long as a name can be.
+    partial = path.with_name(f".{uuid4()}.part")
     try:
         # No bound on the whole: a large result over a thin line is slow, not broken; each read has its own timeout.
         digest = await attempt(lambda: _write(store, stored, partial), store.settings, bounded=False)

@@ -1,6 +1,5 @@
 """Live progress of several pictures on a terminal, or a line for each change where there is none."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,16 +18,7 @@ from schemas.events import (
     UpscaleStarted,
     WebhookRejected,
 )
-
-REMARKS: Mapping[str, str] = {
-    "animation_dropped": "only its first frame was taken",
-    "pages_dropped": "only its first page was taken",
-    "depth_reduced": "the result has fewer bits a sample than the source",
-    "alpha_flattened": "its transparent parts were laid on white, which the format of the result asks for",
-    "icc_ignored": "its colour profile cannot be used and was ignored",
-    "exif_dropped": "its EXIF cannot be read and was not kept",
-}
-"""What the words in `warnings` of a completed event mean."""
+from schemas.remarks import REMARKS, Remark
 
 
 class Display:
@@ -72,11 +62,15 @@ class Display:
             self._say(f"{name}: {text}")
         self._move(self._bars[event.job_id], event, text)
         for warning in event.warnings if isinstance(event, UpscaleCompleted) else ():
-            self._say(f"{name}: {REMARKS.get(warning, warning)}")
+            self._say(f"{name}: {remark(warning)}")
 
     def saved(self, job_id: str, path: Path) -> None:
         """The picture's result is at `path`."""
         self._say(f"{self._names[job_id]} -> {path}")
+
+    def missed(self, job_id: str, url: str, error: Exception) -> None:
+        """The picture's result is not here; where it is, and the job it is of."""
+        self._say(f"{self._names[job_id]}: {error}; its result is {url}, of the job {job_id}")
 
     def _move(self, bar: TaskID, event: Told, text: str) -> None:
         if isinstance(event, UpscaleStarted):
@@ -90,6 +84,11 @@ class Display:
 
     def _say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
+
+
+def remark(warning: str) -> str:
+    """What a word in `warnings` means; the word itself where a later release has said it."""
+    return REMARKS[Remark(warning)] if warning in set(Remark) else warning
 
 
 def describe(event: Told) -> str:

@@ -1,5 +1,6 @@
 """An errand: pictures are asked for, followed to their end, and their results fetched."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,16 @@ from uuid import uuid4
 import orjson
 from rich.console import Console
 
+from pipeline.storage.transfer import TransferFailed
 from pipeline.tools.display import Display
 from pipeline.tools.session import Session, Told
 from schemas.callbacks import Webhook
 from schemas.events import CancelRequested, JobEvent, UpscaleCompleted, UpscaleRequested
 from schemas.options import UpscaleOptions
 from schemas.topics import Lane, Topics
+
+NAME_BYTES = 255
+"""Of a file, on every file system that is in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +87,7 @@ class Errand:
         async for event in session.events(set(jobs)):
             picture = jobs[event.job_id]
             display.show(event)
-            saved = await self._fetched(session, picture, event)
-            if saved:
-                display.saved(event.job_id, saved)
+            saved = await self._fetched(session, picture, event, display)
             if self._as_json:
                 print(json_line(event, picture.name, saved), flush=True)
             if isinstance(event, JobEvent) and event.terminal:
@@ -92,24 +95,45 @@ class Errand:
                 del self.owed[event.job_id]
         return ended
 
-    async def _fetched(self, session: Session, picture: Picture, event: Told) -> Path | None:
+    async def _fetched(self, session: Session, picture: Picture, event: Told, display: Display) -> Path | None:
+        """A result that cannot be had keeps nobody from the others."""
         if not isinstance(event, UpscaleCompleted):
             return None
-        return await session.download(event, target(self._folder, picture, event))
+        try:
+            saved = await session.download(event, target(self._folder, picture, event))
+        except TransferFailed as error:
+            display.missed(event.job_id, event.result.url, error)
+            return None
+        display.saved(event.job_id, saved)
+        return saved
 
 
 def json_line(event: Told, picture: str, saved: Path | None) -> str:
     """An event with its type, since nothing around it says what it is, and with what only we know: which picture it
     is about, and where its result was saved."""
-    document = {"type": event.type, "picture": picture, **event.model_dump(mode="json", exclude_none=True)}
-    return orjson.dumps(document if saved is None else document | {"path": str(saved)}).decode()
+    document = {"type": event.type, "picture": _text(picture), **event.model_dump(mode="json", exclude_none=True)}
+    return orjson.dumps(document if saved is None else document | {"path": _text(saved)}).decode()
+
+
+def _text(name: str | Path) -> str:
+    """The name of a file, which is bytes and may be no text."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def target(folder: Path, picture: Picture, event: UpscaleCompleted) -> Path:
     """Where a result goes: `NAME_x4.png`, with the job's id added rather than overwriting a file."""
-    stem = f"{picture.stem}_x{event.result.width / event.source_width:.3g}"
-    path = folder / f"{stem}.{event.result.format.extension}"
-    return path.with_stem(f"{stem}_{event.job_id}") if path.exists() else path
+    scale, extension = f"_x{event.result.width / event.source_width:.3g}", f".{event.result.format.extension}"
+    path = folder / f"{_cut(picture.stem, len(scale + extension))}{scale}{extension}"
+    if not path.exists():
+        return path
+    scale = f"{scale}_{event.job_id}"
+    return folder / f"{_cut(picture.stem, len(scale + extension))}{scale}{extension}"
+
+
+def _cut(stem: str, beside: int) -> str:
+    """As much of it as a file's name has room for, beside so many ASCII characters."""
+    room, name = NAME_BYTES - beside, os.fsencode(stem)
+    return stem if len(name) <= room else name[:room].decode(errors="ignore")
 
 
 def still_open(owed: Mapping[str, Picture], tenant: str, topics: Topics) -> list[str]:

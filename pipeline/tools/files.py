@@ -7,11 +7,11 @@ from pipeline.errors import PipelineError
 
 def check_readable(path: Path) -> None:
     """Raises `PipelineError` naming `path` unless it is a file whose content can be read."""
-    if path.is_dir():
-        raise PipelineError(f"{path}: is a folder; name the pictures in it")
-    if path.exists() and not path.is_file():
-        raise PipelineError(f"{path}: is not a plain file")
     try:
+        if path.is_dir():
+            raise PipelineError(f"{path}: is a folder; name the pictures in it")
+        if path.exists() and not path.is_file():
+            raise PipelineError(f"{path}: is not a plain file")
         with path.open("rb") as file:
             file.read(1)
     except OSError as error:

@@ -2,10 +2,10 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from urllib.parse import urlsplit
+from pathlib import Path, PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -76,10 +76,12 @@ async def _run(errand: Errand, pictures: Sequence[Picture], timeout: float | Non
 
 def named(name: str) -> Picture:
     """What an argument of the command line means. Raises `PipelineError` for a file that cannot be read."""
-    if urlsplit(name).scheme in REMOTE_SCHEMES:
-        return Picture(name, Path(urlsplit(name).path).stem or "result", path=None)
+    scheme, colon, rest = name.partition(":")
+    if colon and scheme.lower() in REMOTE_SCHEMES:
+        # Whether it is a sound URL the service says, as to everybody.
+        return Picture(name, PurePosixPath(rest.partition("?")[0].partition("#")[0]).stem or "result", path=None)
     path = Path(name)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise PipelineError(f"{name}: no such file, and not a URL of {', '.join(REMOTE_SCHEMES)}")
     check_readable(path)
     return Picture(name, path.stem, path)

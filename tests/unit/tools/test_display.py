@@ -1,20 +1,15 @@
 """What a person sees while pictures are upscaled."""
 
 import io
-import pkgutil
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from pipeline import imaging
-from pipeline.tools.display import REMARKS, Display, describe
+from pipeline.tools.display import Display, describe
 from pipeline.tools.session import Told
+from schemas.remarks import REMARKS, Remark
 from tests.support.job_events import CANCELED, EXPIRED, JOB, REJECTED, STARTED, completed, failed, progress
-
-LOSSES = ("_DROPPED", "_REDUCED", "_FLATTENED", "_IGNORED")
-"""How the names of those constants end that hold the word of a warning."""
 
 
 def shown(*events: Told, name: str = "cat.png", terminal: bool = False) -> str:
@@ -62,7 +57,7 @@ def test_display_on_a_terminal_ends_with_how_each_picture_ended() -> None:
 @pytest.mark.parametrize(
     ("event", "line"),
     [
-        (completed(warnings=("animation_dropped",)), "cat.png: only its first frame was taken\n"),
+        (completed(warnings=("animation_dropped",)), f"cat.png: {REMARKS[Remark.ANIMATION_DROPPED]}\n"),
         (completed(warnings=("of_a_later_release",)), "cat.png: of_a_later_release\n"),
         (REJECTED, "cat.png: webhook not called: webhook.url: it leads inside\n"),
     ],
@@ -71,18 +66,6 @@ def test_display_on_a_terminal_ends_with_how_each_picture_ended() -> None:
 def test_what_did_not_prevent_the_result_has_a_line_of_its_own(event: Told, line: str, terminal: bool) -> None:
     """A bar's last words are of the end, and would cover it."""
     assert line in shown(STARTED, event, terminal=terminal)
-
-
-def test_every_warning_has_words() -> None:
-    """A new one is told to people from its first day."""
-    modules = [import_module(f"{imaging.__name__}.{each.name}") for each in pkgutil.iter_modules(imaging.__path__)]
-    words = {
-        value
-        for module in modules
-        for name, value in vars(module).items()
-        if name.endswith(LOSSES) and isinstance(value, str)
-    }
-    assert set(REMARKS) == words
 
 
 def test_saved_result_is_told_with_its_path_as_it_is() -> None:
