@@ -93,7 +93,7 @@ async def dispatcher(folder: Path, local: Settings) -> AsyncIterator[Role]:
     """A dispatcher of its own process, its tables made; it finishes the attempts under way when the block ends."""
     port = keep_port(folder, "webhooks")
     own = local.model_copy(update={"telemetry": local.telemetry.model_copy(update={"port": port})})
-    async with open_database(own.state, make=True) as database:
+    async with open_database(own.state, migrating=True) as database:
         await migrate(database)
     child = Child(
         "the dispatcher",

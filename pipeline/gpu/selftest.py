@@ -20,12 +20,12 @@ EXPECTED: dict[str, tuple[int, ...]] = {
 """Samples of the float32 answer, by model."""
 
 
+log = structlog.get_logger()
+
+
 def knows(name: str) -> bool:
     """Whether a model, by the catalog's own name, has a known answer: those do whose weights come with the install."""
     return name in EXPECTED
-
-
-log = structlog.get_logger()
 
 
 class WrongAnswer(Exception):

@@ -31,11 +31,14 @@ def address_of(settings: StateSettings) -> str:
     return f"{host}:{url.port or 5432}/{url.database or ''}"
 
 
-def engine_for(settings: StateSettings) -> AsyncEngine:
-    """An engine that has not connected yet. Raises `InvalidSettings`."""
+def engine_for(settings: StateSettings, *, migrating: bool = False) -> AsyncEngine:
+    """An engine that has not connected yet. When `migrating` it is the server alone that ends what takes too long.
+
+    Raises `InvalidSettings`.
+    """
     url = _url(settings)
     # Parameters may be secrets of customers, and errors are logged.
-    return _sqlite(url, settings) if url.drivername == "sqlite" else _postgresql(settings)
+    return _sqlite(url, settings) if url.drivername == "sqlite" else _postgresql(settings, migrating=migrating)
 
 
 def _url(settings: StateSettings) -> URL:
@@ -110,7 +113,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("upscale_begin", "BEGIN"))
 
 
-def _postgresql(settings: StateSettings) -> AsyncEngine:
+def _postgresql(settings: StateSettings, *, migrating: bool) -> AsyncEngine:
     milliseconds = str(round(settings.timeout_seconds * 1000))
     # The driver reads the URL itself: it knows the parameters that other clients of PostgreSQL take, as `sslmode`.
     connect = partial(
@@ -118,7 +121,7 @@ def _postgresql(settings: StateSettings) -> AsyncEngine:
         settings.url.get_secret_value(),
         timeout=settings.timeout_seconds,
         # Longer than the server's own, which ends the statement and not only our waiting for it.
-        command_timeout=settings.timeout_seconds + 1,
+        command_timeout=None if migrating else settings.timeout_seconds + 1,
         server_settings={
             "application_name": "upscale",
             "statement_timeout": milliseconds,

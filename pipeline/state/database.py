@@ -82,29 +82,30 @@ async def _within(turn: asyncio.Lock, seconds: float) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_database(settings: StateSettings, *, make: bool = False) -> AsyncIterator[Database]:
+async def open_database(settings: StateSettings, *, migrating: bool = False) -> AsyncIterator[Database]:
     """The database that `settings.url` names, connected to once; its tables are not looked at.
 
-    A file of SQLite that is missing is made only where `make` says so: who reads would find it empty.
+    Only for `migrating` is a missing file of SQLite made, which who reads would find empty, and an answer of PostgreSQL
+    waited for without end, since a step may take long.
 
     Raises `InvalidSettings` for a URL that names none, `ServiceUnreachable` or `ServiceRefused` when it is not there
     or will not have us.
     """
     address = address_of(settings)
-    engine = engine_for(settings)
+    engine = engine_for(settings, migrating=migrating)
     dialect = Dialect(engine.dialect.name)
     turn = asyncio.Lock() if dialect is Dialect.SQLITE else None
     try:
-        await _reach(engine, dialect, address, make=make)
+        await _reach(engine, dialect, address, migrating=migrating)
         yield Database(dialect, address, engine, settings.timeout_seconds, turn)
     finally:
         await engine.dispose()
 
 
-async def _reach(engine: AsyncEngine, dialect: Dialect, address: str, *, make: bool) -> None:
+async def _reach(engine: AsyncEngine, dialect: Dialect, address: str, *, migrating: bool) -> None:
     try:
         if dialect is Dialect.SQLITE:
-            await asyncio.to_thread(try_file, address, make=make)
+            await asyncio.to_thread(try_file, address, make=migrating)
         async with engine.connect():
             pass
     except Exception as error:

@@ -20,6 +20,8 @@ LOCK = 0x75707363616C65
 async def migrate(database: Database) -> bool:
     """Make the tables those of this program, keeping what is in them; whether anything was to be done.
 
+    `database` was opened for migrating.
+
     All steps are one transaction, and of several processes one does them while the others wait. Raises
     `ServiceRefused` when the tables are those of a newer program, `StateUnavailable`.
     """

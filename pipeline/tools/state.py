@@ -27,7 +27,7 @@ async def _run(action: str, settings: StateSettings) -> str:
 
 
 async def _migrated(settings: StateSettings) -> bool:
-    async with open_database(settings, make=True) as database:
+    async with open_database(settings, migrating=True) as database:
         return await migrate(database)
 
 

@@ -113,14 +113,15 @@ class Handling:
         no retry topic takes: its sender may have left no room for our headers.
         """
         ended = verdict(error, history(received.headers), None)
+        ours = True
         if isinstance(ended, Again):
             try:
                 await self._ports.hand_on(received, ended)
                 return Settled()
             except MessageTooLarge as too_large:
-                error = too_large
+                error, ours = too_large, False
         await self._ports.park(received, Why(NOT_SETTLED, f"{error.code}: {error.message}"))
-        return Settled(parked=True)
+        return Settled(parked=ours)
 
     async def _settled(self, received: Received) -> Settled:
         accepted = self._accept(received)

@@ -42,7 +42,7 @@ def dispatching(kafka: KafkaSettings, state: StateSettings, **webhook: object) -
 
 async def prepared(settings: Settings) -> None:
     """The tables of its database."""
-    async with open_database(settings.state, make=True) as database:
+    async with open_database(settings.state, migrating=True) as database:
         await migrate(database)
 
 

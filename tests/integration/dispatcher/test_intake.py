@@ -100,7 +100,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(sqlite_state: StateSettings) -> AsyncIterator[Scene]:
-    async with open_database(sqlite_state, make=True) as database:
+    async with open_database(sqlite_state, migrating=True) as database:
         await migrate(database)
         yield Scene(database)
 

@@ -25,7 +25,7 @@ DAY = 86_400.0
 
 @pytest.fixture
 async def database(sqlite_state: StateSettings) -> AsyncIterator[Database]:
-    async with open_database(sqlite_state, make=True) as database:
+    async with open_database(sqlite_state, migrating=True) as database:
         await migrate(database)
         yield database
 

@@ -27,7 +27,7 @@ async def test_gauge_says_that_the_database_is_away_and_that_it_is_back(sqlite_s
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
     nobody = StateSettings(url=SecretStr(f"postgresql://upscale@127.0.0.1:{port}/upscale"))
-    async with open_database(sqlite_state, make=True) as database:
+    async with open_database(sqlite_state, migrating=True) as database:
         await migrate(database)
         there = Upkeep(database, say, "tests", Keep(60.0, 60.0), lambda: 0.0)
         gone = replace(there, database=replace(database, engine=engine_for(nobody)))

@@ -27,6 +27,6 @@ def state_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[S
 @pytest.fixture
 async def database(state_settings: StateSettings) -> AsyncIterator[Database]:
     """Open, with the tables of today, empty."""
-    async with open_database(state_settings, make=True) as database:
+    async with open_database(state_settings, migrating=True) as database:
         await migrate(database)
         yield database

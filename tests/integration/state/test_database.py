@@ -192,9 +192,9 @@ async def test_statement_that_takes_too_long_is_ended_at_the_server(postgresql: 
             await _execute(database, text("SELECT pg_sleep(60)"), {})
 
 
-async def _refused(settings: StateSettings, *, make: bool = False) -> PipelineError:
+async def _refused(settings: StateSettings, *, migrating: bool = False) -> PipelineError:
     with pytest.raises(PipelineError) as caught:
-        async with open_database(settings, make=make):
+        async with open_database(settings, migrating=migrating):
             pass
     assert PASSWORD not in str(caught.value)
     return caught.value
@@ -222,17 +222,17 @@ async def test_silent_server_is_given_up(postgresql: PostgreSQL) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "make", "said"),
+    ("file", "migrating", "said"),
     [
         ("missing/state.db", True, "unable to open"),
         ("garbage.db", False, "not a database"),
         ("state.db", False, "there is no such file; run `upscale state migrate`"),
     ],
 )
-async def test_file_that_cannot_be_used_is_refused(tmp_path: Path, file: str, make: bool, said: str) -> None:
+async def test_file_that_cannot_be_used_is_refused(tmp_path: Path, file: str, migrating: bool, said: str) -> None:
     """And one that is missing is not made by who only reads."""
     (tmp_path / "garbage.db").write_bytes(b"no database at all " * 100)
-    error = await _refused(StateSettings(url=SecretStr(f"sqlite:///{tmp_path / file}")), make=make)
+    error = await _refused(StateSettings(url=SecretStr(f"sqlite:///{tmp_path / file}")), migrating=migrating)
     assert _names(tmp_path) == ["garbage.db"]
     assert isinstance(error, ServiceRefused)
     assert said in str(error)

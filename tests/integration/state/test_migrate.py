@@ -68,7 +68,7 @@ async def pretend(database: Database, step: str) -> None:
 
 async def test_migrations_make_what_the_tables_say(empty: StateSettings) -> None:
     """To the last index: as Alembic compares, and as the database itself tells it."""
-    async with open_database(empty, make=True) as database:
+    async with open_database(empty, migrating=True) as database:
         assert await migrate(database)
         async with database.read() as connection:
             assert await connection.run_sync(differences) == []
@@ -80,7 +80,7 @@ async def test_migrations_make_what_the_tables_say(empty: StateSettings) -> None
 
 
 async def test_migrating_again_changes_nothing(empty: StateSettings) -> None:
-    async with open_database(empty, make=True) as database:
+    async with open_database(empty, migrating=True) as database:
         assert await migrate(database)
         before = await definitions(database)
         assert not await migrate(database)
@@ -92,7 +92,7 @@ async def test_of_many_who_migrate_at_once_one_does_and_all_end_well(empty: Stat
     """As when a new release starts everywhere."""
 
     async def one() -> bool:
-        async with open_database(empty, make=True) as database:
+        async with open_database(empty, migrating=True) as database:
             changed = await migrate(database)
             await check(database)
             return changed
@@ -102,7 +102,7 @@ async def test_of_many_who_migrate_at_once_one_does_and_all_end_well(empty: Stat
 
 async def test_failed_migration_leaves_nothing_behind(empty: StateSettings) -> None:
     """The tables made before the step that fails go with it."""
-    async with open_database(empty, make=True) as database:
+    async with open_database(empty, migrating=True) as database:
         async with database.write() as connection:
             await connection.execute(text("CREATE TABLE attempts (number INTEGER)"))
         with pytest.raises(Exception, match="already exists"):
@@ -142,7 +142,7 @@ async def test_tables_of_an_older_program_are_refused_and_then_brought_up_to_dat
 
 
 async def test_database_without_tables_is_refused_with_what_to_do(empty: StateSettings) -> None:
-    async with open_database(empty, make=True) as database:
+    async with open_database(empty, migrating=True) as database:
         with pytest.raises(ServiceRefused, match="it has no tables yet; run `upscale state migrate`"):
             await check(database)
 
@@ -155,3 +155,20 @@ async def test_tables_of_a_newer_program_are_refused_and_left_alone(database: Da
         with pytest.raises(ServiceRefused, match="a newer program, step 9999; use a program at least as new"):
             await action(database)
     assert before == await definitions(database)
+
+
+async def test_migration_waits_for_as_long_as_another_takes(postgresql: PostgreSQL) -> None:
+    """A step on a large table takes longer than any statement may otherwise, and would be undone and begun anew."""
+    with_haste = {"timeout_seconds": 0.2}
+    async with (
+        postgresql.fresh("template0") as settings,
+        open_database(settings) as other,
+        open_database(settings.model_copy(update=with_haste), migrating=True) as database,
+    ):
+        async with other.write() as before:
+            await before.execute(text(f"SELECT pg_advisory_xact_lock({migrations.LOCK})"))
+            migrating = asyncio.create_task(migrate(database))
+            # Longer than the server's limit and our own, which comes a second after it.
+            await before.execute(text("SELECT pg_sleep(2)"))
+            assert not migrating.done()
+        assert await migrating
