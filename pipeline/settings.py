@@ -163,7 +163,7 @@ class DeviceSettings(Room):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """What infers; `auto` takes the fastest there is."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """`auto` measures what the device does well."""
+    """`auto` takes what is known of such a device: the narrowest that it computes fast and well enough."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of one launch; 0 takes all processors."""
     max_batch_tiles: Annotated[int, Field(ge=0)] = 0

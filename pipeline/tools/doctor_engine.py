@@ -54,6 +54,8 @@ def _digest(spec: ModelSpec, folder: Path) -> str:
 def _cure(error: JobFailed, device_name: str) -> str:
     if error.code is FailureCode.MODEL_NOT_AVAILABLE:
         return "see `weights`"
+    if error.code is FailureCode.DEVICE_OUT_OF_MEMORY:
+        return f"see what else uses the memory of {device_name}"
     return f"keep work away from {device_name}: it does not compute what it should"
 
 
