@@ -126,11 +126,13 @@ def _kafka() -> Row:
     rebalances = by("instance", rate("upscale_rebalances_total", "instance"))
     polls = by("instance", rate("upscale_poll_failures_total", "instance"))
     dead = Query(rate("upscale_dead_letters_total", "topic, reason"), "{{topic}} {{reason}}")
+    refused = by("reason", rate("upscale_control_refused_total", "reason"))
     panels = (
         Panel("Since the last commit", "Grows while idle or stuck.", "s", (commit,)),
         Panel("Polls that failed", "With nothing else moving, the broker is gone.", "ops", (polls,)),
         Panel("Partition assignments", "A steady rate: members come and go.", "ops", (rebalances,)),
         Panel("Dead letters", "Records that could not be tied to a job.", "ops", (dead,)),
+        Panel("Control records refused", "Somebody believes a job called off that is not.", "ops", (refused,)),
     )
     return Row("Kafka", panels)
 

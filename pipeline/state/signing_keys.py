@@ -11,10 +11,10 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pipeline.state.database import inserting
+from pipeline.state.database import Dialect, inserting
 from pipeline.state.records import Endpoint, EndpointKind, KeyKind, SigningKey
 from pipeline.state.tables import signing_keys as keys
 
@@ -28,6 +28,8 @@ Owner = tuple[str, str | None]
 Draw = Callable[[int], bytes]
 
 _FIRST_KEYS = UUID("c3e6f6a2-0b64-4d8e-9a3f-6f1f2f1d7a55")
+_ROTATION = 0x6B657973
+"""First half of PostgreSQL's advisory locks on an owner's keys: `keys` in ASCII."""
 
 
 def owner_of(endpoint: Endpoint) -> Owner:
@@ -56,10 +58,9 @@ async def rotate(
     draw: Draw = secrets.token_bytes,
 ) -> SigningKey:
     """A new key. Those before it sign along for `rotation_seconds` and are then forgotten; 0 is for a leaked one."""
+    await _one_at_a_time(connection, owner)
     await keys_of_owners(connection, {owner}, now, draw)
-    # One at a time: whoever rotates at the same moment waits here, and then sees our new key as an older one.
     theirs, named = _theirs(), _named({owner})
-    await connection.execute(select(keys.c.id).where(theirs).order_by(keys.c.id).with_for_update(), named)
     last = now + rotation_seconds
     lasting = or_(keys.c.expires_at.is_(None), keys.c.expires_at > last)
     await connection.execute(update(keys).where(theirs, lasting).values(expires_at=last), named)
@@ -67,6 +68,17 @@ async def rotate(
     key = SigningKey(kind, draw(SECRET_BYTES), now)
     await connection.execute(insert(keys).values(_row(UUID(bytes=draw(16)), owner, key)))
     return key
+
+
+async def _one_at_a_time(connection: AsyncConnection, owner: Owner) -> None:
+    """Whoever rotates the owner's keys at the same moment waits here, and then sees our new key as an older one.
+
+    Locks on the keys would not do: a new one has a place among them, and two would wait for each other crosswise.
+    SQLite has one writer as it is.
+    """
+    if connection.dialect.name == Dialect.POSTGRESQL:
+        name = func.hashtext(f"{owner[0]}\n{owner[1] or ''}")
+        await connection.execute(select(func.pg_advisory_xact_lock(_ROTATION, name)))
 
 
 async def keys_of_owners(
