@@ -24,7 +24,7 @@ a time, 10 blocks of 64 numbers of up to 32 bits: of what is begun and not ended
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _READ_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _PROGRESSIVE = 0xC2
-_SCAN, _END = 0xDA, 0xD9
+_SCAN, _END, _INTERVAL = 0xDA, 0xD9, 0xDD
 _RESTARTS = range(0xD0, 0xD8)
 """In turn."""
 _IGNORED = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xD9)})
@@ -103,12 +103,13 @@ def completions(data: bytes) -> tuple[bytes, bytes]:
         data, end = data.rstrip(b"\xff"), bytes((0xFF, _END))
     borders = [0, *(min(scan.stop, len(data)) for scan in scans), len(data)]
     pieces = [data[start:stop] for start, stop in pairwise(borders)]
-    fillers = [*(_filler(data, scan) for scan in scans), end]
+    restarts = any(segment.code == _INTERVAL for segment in segments)
+    fillers = [*(_interval(data, scan) if restarts else FILLER for scan in scans), end]
     return data + end, b"".join(chain.from_iterable(zip(pieces, fillers, strict=True)))
 
 
-def _filler(data: bytes, scan: Segment) -> bytes:
-    """Behind the data of `scan`: the rest of an interval between restarts, and the one that would follow."""
+def _interval(data: bytes, scan: Segment) -> bytes:
+    """Filler behind the data of `scan`: the rest of an interval between restarts, and the one that would follow."""
     last, code = max((data.rfind(bytes((0xFF, code)), scan.start, scan.stop), code) for code in _RESTARTS)
     following = _RESTARTS[0] if last < 0 else _RESTARTS[(code + 1) % len(_RESTARTS)]
     return FILLER + bytes((0xFF, following)) + FILLER
